@@ -1,0 +1,147 @@
+"""What the benchmark needs of a server: start, stop, accounts, ports, processes."""
+
+import abc
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import attrs
+
+from benchmarks.processes import family
+
+START = 60.0  # seconds a server may take to listen
+STOP = 15.0  # seconds it may take to end
+
+
+class NotStarted(Exception):
+    """The server did not come up; the text has the end of what it said."""
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@attrs.define(eq=False)
+class Server(abc.ABC):
+    """One server under test, with its own folder and ports; a subclass knows its words."""
+
+    folder: Path  # ours alone, made by start or make_accounts
+    certificate: Path  # PEM: key and certificate of the domain
+    domain: str = "localhost"
+    address: str = "127.0.0.1"
+    port: int = attrs.field(factory=free_port)
+    tls_port: int | None = attrs.field(factory=free_port)  # direct TLS; None: STARTTLS on port
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @abc.abstractmethod
+    def missing(cls) -> str | None:
+        """Return why this server cannot be run here, None when it can."""
+
+    @abc.abstractmethod
+    def version(self) -> str:
+        """Return its name and version."""
+
+    @abc.abstractmethod
+    def make_accounts(self, names: list[str], password: str) -> None:
+        """Make accounts; called once, before start."""
+
+    @abc.abstractmethod
+    def configure(self) -> None:
+        """Write the configuration into the folder."""
+
+    @abc.abstractmethod
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of that command."""
+        return dict(os.environ)
+
+    def ready(self) -> bool:
+        """Say whether everything but the ports is ready."""
+        return True
+
+    @property
+    def pids(self) -> list[int]:
+        """All processes of the server."""
+        return family(self.process.pid) if self.process is not None else []
+
+    def start(self) -> None:
+        """Start the server and wait until it listens; raises NotStarted."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.configure()
+        with (self.folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(
+                self.command(),
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        end = time.monotonic() + START
+        ports = [self.port] if self.tls_port is None else [self.port, self.tls_port]
+        while not (all(self.listens(port) for port in ports) and self.ready()):
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                raise NotStarted(f"{' '.join(self.command())}\n{self.said()}")
+            time.sleep(0.05)
+
+    def listens(self, port: int) -> bool:
+        """Say whether the server accepts connections on a port."""
+        try:
+            socket.create_connection((self.address, port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def said(self) -> str:
+        """Return the end of what the server wrote to its output."""
+        try:
+            return (self.folder / "output").read_text(errors="replace")[-2000:]
+        except OSError:
+            return ""
+
+    def stop(self) -> None:
+        """End the server's processes, and only those; may be called again."""
+        if self.process is None:
+            return
+        everybody = self.pids
+        self.process.terminate()
+        try:
+            self.process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        session = self.process.pid  # start_new_session: its number is the leader's
+        for pid in everybody[1:]:
+            try:
+                if os.getsid(pid) == session:
+                    os.kill(pid, signal.SIGKILL)
+            except OSError:
+                continue
+        self.process = None
+
+
+def package_version(name: str) -> str:
+    """Return the version of a Debian package, "?" where there is none."""
+    try:
+        shown = subprocess.run(
+            ["dpkg-query", "-W", "-f", "${Version}", name],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+    except OSError:
+        return "?"
+    return shown or "?"

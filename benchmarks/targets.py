@@ -1,0 +1,94 @@
+"""What imsuite must reach, as asked, and the judgement of what was measured."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from benchmarks.figures import least, middle, ratio
+from benchmarks.loads.load import Measurement
+
+JUDGED = "imsuite"
+PEERS = ("prosody-gen", "ejabberd")  # tuned; the better one is the base of ratios
+CHAT = ("flood", "one", "500", "1000")
+
+
+@attrs.frozen
+class Target:
+    """A bound on one figure of one load."""
+
+    load: str
+    figure: str  # attribute of Measurement
+    most: float
+    relative: bool  # to the better of the peers
+    unit: str = ""
+
+    def __str__(self) -> str:
+        word = {"cpu": "CPU", "kib": "memory"}.get(self.figure, self.figure)
+        return f"{word} ≤ {self.most:g} {'× peer' if self.relative else self.unit}"
+
+
+def both(name: str) -> tuple[str, str]:
+    """Return the names of a load over plain TCP and over TLS."""
+    return name, f"{name}-tls"
+
+
+TARGETS = (
+    *(Target(load, "cpu", 0.35, True) for name in CHAT for load in both(name)),
+    *(Target(load, "p99", 5.0, False, "ms") for load in both("1000")),
+    *(
+        Target(load, "cpu", 0.3, True)
+        for name in ("presence", "presence-one")
+        for load in both(name)
+    ),
+    Target("login-tls", "cpu", 0.6, True),
+    Target("idle", "kib", 8.0, False, "KiB"),
+    Target("idle-tls", "kib", 32.0, False, "KiB"),
+)
+
+
+@attrs.frozen
+class Verdict:
+    """A target beside what was measured; value None: it was not."""
+
+    target: Target
+    value: float | None  # in the target's terms: a ratio, ms or KiB
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the target is reached, None when it was not measured."""
+        return None if self.value is None else self.value <= self.target.most
+
+    @property
+    def word(self) -> str:
+        """The verdict as it is printed."""
+        return {True: "pass", False: "FAIL", None: "not measured"}[self.passed]
+
+
+def figure(measurements: Sequence[Measurement], load: str, server: str, name: str) -> float | None:
+    """Return the median of a figure over the rounds."""
+    return middle(
+        getattr(one, name) for one in measurements if (one.load, one.server) == (load, server)
+    )
+
+
+def against_peers(
+    measurements: Sequence[Measurement], load: str, server: str, name: str
+) -> float | None:
+    """Return a server's figure as a multiple of the better peer's, medians both."""
+    base = least(figure(measurements, load, peer, name) for peer in PEERS if peer != server)
+    return ratio(figure(measurements, load, server, name), base)
+
+
+def judge(measurements: Sequence[Measurement], server: str = JUDGED) -> list[Verdict]:
+    """Return the verdict on each target whose load was run."""
+    loads = {one.load for one in measurements}
+    return [
+        Verdict(
+            target,
+            against_peers(measurements, target.load, server, target.figure)
+            if target.relative
+            else figure(measurements, target.load, server, target.figure),
+        )
+        for target in TARGETS
+        if target.load in loads
+    ]

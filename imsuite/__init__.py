@@ -1,0 +1,1 @@
+"""imsuite: an all-in-one instant messaging server on Twisted."""

@@ -1,0 +1,361 @@
+"""The whole server as one service: `make_server(config).setServiceParent(application)`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.cred.checkers import AllowAnonymousAccess
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.reflect import namedAny
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from imsuite.app.shutdown import OrderedService
+from imsuite.auth.checkers import StoreChecker
+from imsuite.auth.iauth import IAccounts
+from imsuite.auth.limits import FailureLimits
+from imsuite.auth.mechanisms import Authenticator
+from imsuite.auth.realm import HostRealm, Login, LoginRefused, make_portal
+from imsuite.auth.registrar import Registrar
+from imsuite.auth.secrets import Hasher
+from imsuite.core import hooks
+from imsuite.core.account import Account
+from imsuite.core.config import Config, ConfigError, HostOptions, PythonName
+from imsuite.core.host import Host
+from imsuite.core.interfaces import IAccount, Table
+from imsuite.core.registry import NoSuchFeature, all_features, chosen
+from imsuite.core.router import Router
+from imsuite.rules.sasl import SaslOptions
+from imsuite.store.pool import Store
+from imsuite.store.users import TABLES, NoSuchAccount, Users
+from imsuite.streams.certificates import Certificate, load, own_certificate
+from imsuite.streams.clients import Clients, StreamOptions
+from imsuite.streams.hub import Hub
+from imsuite.streams.listeners import Admission, Listener
+from imsuite.streams.tls import ServerContexts
+
+HASHING_THREADS = 2
+SECRET = 32  # octets
+
+
+class Server(OrderedService):
+    """A server. What it is made of is there once it runs.
+
+    router, hosts: by domain; store; hub: its connections; clients: their streams; contexts:
+    certificates; ports: (kind, port) of each listener.
+    """
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.reactor = reactor
+        self.router = Router()
+        self.store = Store(config.store, reactor, reactor)
+        self.hosts: dict[str, Host] = {}
+        self.tables: tuple[Table, ...] = TABLES
+        self.contexts: ServerContexts | None = None
+        self.clients: Clients | None = None
+        self.hub: Hub | None = None
+        self.ports: list[tuple[str, int]] = []
+        self._listeners: list[Listener] = []
+
+    def startService(self) -> None:  # noqa: N802
+        """Start everything, or nothing. Raises ImsuiteError, one clear line."""
+        directory = Path(self.config.directory)
+        made = not directory.exists()
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as why:
+            raise ConfigError(f"{directory}: the data directory can not be made: {why.strerror}") from why
+        if made:
+            self.log.info("data is kept in {directory}", directory=str(directory))
+        self._make_hosts()
+        self.store.open(self.tables)
+        try:
+            self._compose()
+            super().startService()
+        except BaseException:
+            for listener in self._listeners:
+                listener.stop()
+            self.store.close()
+            raise
+        self.log.info(
+            "imsuite serves {hosts} on {ports}; data in {directory} ({why})",
+            hosts=", ".join(self.hosts),
+            ports=", ".join(f"{kind}:{port}" for kind, port in self.ports),
+            directory=self.config.directory,
+            why=self.config.directory_why,
+        )
+
+    def _make_hosts(self) -> None:
+        """Make the hosts with their features, so that the tables are known."""
+        tables = list(TABLES)
+        for domain, options in self.config.hosts.items():
+            host = Host(domain, self.store, Users(self.store, domain), self.reactor, self.router)
+            try:
+                classes = chosen(options.use)
+            except NoSuchFeature as why:
+                raise ConfigError(f'[hosts."{domain}"] use: {why}') from None
+            host.load_features(classes, self.config.feature_options.get(domain, {}))
+            tables += [table for cls in classes for table in cls.tables]
+            self.hosts[domain] = self.router.hosts[domain] = host
+        self.tables = tuple({table.name: table for table in tables}.values())
+
+    def _compose(self) -> None:
+        """Make what hosts and listeners need, and line it up in order of starting."""
+        config, reactor = self.config, self.reactor
+        secret = _kept_secret(Path(config.directory) / "secret")
+        threads = ThreadPool(0, HASHING_THREADS, "hashing")
+        hasher = Hasher(partial(deferToThreadPool, reactor, threads), HASHING_THREADS)
+        self.contexts = ServerContexts(self._certificates(), next(iter(config.hosts)))
+        self.hub = Hub(reactor)
+        streams = config.tables.get("streams") or StreamOptions()
+        self.clients = Clients(self.router, self.contexts, reactor, streams)
+        _Store(self.store).setServiceParent(self)
+        _Threads(threads).setServiceParent(self)
+        for domain, host in self.hosts.items():
+            give_login(host, config.hosts[domain], hasher, secret, reactor, self.tables)
+            _Host(host).setServiceParent(self)
+        for domain, service in config.services.items():
+            # not at the top: wokkel installs a reactor, and few servers have services
+            from imsuite.streams.mount import mount
+
+            handlers = [_made(f'[services."{domain}"]', name) for name in service.handlers]
+            host = next(iter(self.hosts.values()))
+            mount(self.router, host, domain, handlers).setServiceParent(self)
+        admission = Admission(
+            config.server.max_connections, config.server.max_connections_per_address
+        )
+        self._listeners = [
+            Listener(
+                self.hub,
+                address.interface,
+                address.port,
+                self.clients.accept,
+                self.contexts if address.kind == "c2s-tls" else None,
+                admission=admission,
+            )
+            for address in config.server.addresses
+        ]
+        self.admission = admission
+        _Streams(self).setServiceParent(self)
+
+    def _certificates(self) -> dict[str, Certificate]:
+        """Return the certificate of each domain. Raises CertificateError."""
+        now = self.reactor.seconds()
+        folder = Path(self.config.directory) / "certificates"
+        found = {}
+        for domain, options in self.config.hosts.items():
+            if options.certificate is not None:
+                found[domain] = load(domain, options.certificate, options.key, now=now)
+            else:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                also = tuple(name for name in self.config.services if name.endswith(f".{domain}"))
+                found[domain] = own_certificate(domain, folder, also=also, now=now)
+        return found
+
+
+def make_server(config: Config | None = None, *, reactor: Any = None) -> Server:
+    """Return the server as a service; without a configuration, the one that needs none."""
+    if reactor is None:
+        # not at the top: importing it installs one, and it may not be the one that is wanted
+        from twisted.internet import reactor
+    return Server(config or Config.default(), reactor)
+
+
+def give_login(
+    host: Host,
+    options: HostOptions,
+    hasher: Hasher,
+    secret: bytes,
+    clock: IReactorTime,
+    tables: Iterable[Table],
+) -> None:
+    """Give a host what logs clients in and what makes accounts.
+
+    secret: of the server, the same after a restart; tables: whose rows go with an account.
+    """
+    sasl = host.features.get("sasl")
+    sasl_options = SaslOptions() if sasl is None else sasl.sasl_options  # type: ignore[attr-defined]
+    checkers: list[Any] = []
+    for name in options.checkers:
+        if name.name == "imsuite":
+            checkers.append(StoreChecker(_Accounts(host.users), hasher, secret, domain=host.domain))
+        else:
+            checkers.append(_made(f'[hosts."{host.domain}"] checkers', name))
+    if sasl_options.anonymous:
+        checkers.append(AllowAnonymousAccess())
+    realm = HostRealm(host.domain, IAccount, partial(_log_in, host))
+    limits = FailureLimits(clock.seconds)
+    host.authenticator = Authenticator(
+        host.domain,
+        make_portal(realm, checkers),
+        IAccount,
+        limits,
+        clock,
+        sasl_options,
+    )
+    host.registrar = Registrar(host, host.users, hasher, limits, tables)
+
+
+def option_classes() -> tuple[dict[str, type[Any]], dict[str, type[Any]]]:
+    """Return the options classes of all features, and of the further tables of the file."""
+    features = {word: cls.options_class() for word, cls in all_features().items()}
+    return features, {"streams": StreamOptions}
+
+
+@implementer(IAccounts)
+class _Accounts:
+    """What the checker asks of the store: None where there is no such account."""
+
+    def __init__(self, users: Users) -> None:
+        self._users = users
+
+    async def verifiers(self, localpart: str) -> str | None:
+        """Return what a password is checked against."""
+        try:
+            return await self._users.verifiers(localpart) or None
+        except NoSuchAccount:
+            return None
+
+
+async def _log_in(host: Host, localpart: str, *, temporary: bool) -> Login:
+    """Return the account of somebody who proved who they are, and what ends the log-in."""
+    if temporary:
+        account = host.temporary_account(localpart)
+        return account, partial(_log_out, account)
+    try:
+        if (await host.users.find(localpart)).disabled:
+            raise LoginRefused("account-disabled")
+    except NoSuchAccount:
+        pass  # a checker of another source vouched for it
+    return await host.own_account(localpart), _nothing
+
+
+def _log_out(account: Account) -> None:
+    if not account.sessions:
+        account.host.forget(account.jid.local)
+
+
+def _nothing() -> None:
+    """A stored account needs no leave-taking: its sessions end with their streams."""
+
+
+def _made(where: str, name: PythonName) -> Any:
+    """Return the object that a dotted name in the configuration stands for."""
+    try:
+        found = namedAny(name.name)
+        if isinstance(found, type) or name.arguments or name.options:
+            return found(*name.arguments, **name.options)
+        return found
+    except Exception as why:
+        raise ConfigError(f"{where}: {name.name} can not be made: {why}") from why
+
+
+def _kept_secret(file: Path) -> bytes:
+    """Return the server's secret, made once; it invents salts for unknown accounts."""
+    try:
+        kept = file.read_bytes()
+        if len(kept) >= SECRET:
+            return kept
+    except FileNotFoundError:
+        pass
+    except OSError as why:
+        raise ConfigError(f"{file}: the server's secret can not be read: {why.strerror}") from why
+    made = secrets.token_bytes(SECRET)
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(made)
+    except OSError as why:
+        raise ConfigError(f"{file}: the server's secret can not be kept: {why.strerror}") from why
+    return made
+
+
+class _Store(Service):
+    """Closes the store, last of all."""
+
+    name = "store"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def stopService(self) -> Any:  # noqa: N802
+        """Finish what was begun."""
+        super().stopService()
+        return self._store.close()
+
+
+class _Threads(Service):
+    """The threads that hash passwords."""
+
+    name = "hashing"
+
+    def __init__(self, threads: ThreadPool) -> None:
+        self._threads = threads
+
+    def startService(self) -> None:  # noqa: N802
+        """Start the pool; its threads come when they are needed."""
+        super().startService()
+        self._threads.start()
+
+    def stopService(self) -> None:  # noqa: N802
+        """Wait for the threads."""
+        super().stopService()
+        self._threads.stop()
+
+
+class _Host(Service):
+    """Tells the features of a host that it begins and ends."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.setName(f"host {host.domain}")
+
+    def startService(self) -> None:  # noqa: N802
+        """Start the features."""
+        super().startService()
+        self._host.spawn(self._host.switch(hooks.STARTED).tell(self._host))
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        """Stop the features."""
+        super().stopService()
+        self._host.requests.stop()
+        return Deferred.fromCoroutine(self._host.switch(hooks.STOPPING).tell(self._host))
+
+
+class _Streams(Service):
+    """Listens, and ends the streams when the server stops."""
+
+    name = "listeners"
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def startService(self) -> None:  # noqa: N802
+        """Listen. Raises ListenError."""
+        super().startService()
+        server = self._server
+        for address, listener in zip(server.config.server.addresses, server._listeners, strict=True):
+            server.ports.append((address.kind, listener.start()))
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        """Listen no more, say system-shutdown, and let the streams drain."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop(self._server._listeners))
+
+    async def _stop(self, listeners: Iterable[Listener]) -> None:
+        for listener in listeners:
+            listener.stop()
+        clients, hub = self._server.clients, self._server.hub
+        if clients is None or hub is None:
+            return
+        await clients.shutdown(self._server.config.server.drain_seconds)
+        hub.stop()

@@ -1,0 +1,1 @@
+"""Floor 3: passwords, SASL mechanisms, twisted.cred."""

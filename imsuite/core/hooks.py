@@ -1,0 +1,195 @@
+"""Every place where a feature may step in, and in which order features do.
+
+A handler is a plain function, or a coroutine function when it must wait. On hooks that stanzas
+pass it returns None to leave the stanza alone or another Stanza to put in its place; it raises
+StanzaError to refuse and Dropped to end the way of the stanza in silence. The first exception
+ends the run.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from imsuite.xmpp.address import JID
+from imsuite.xmpp.stanza import Stanza
+
+if TYPE_CHECKING:
+    from imsuite.core.account import Account
+    from imsuite.core.session import Session
+
+Handler = Callable[[Any], Any]  # the event differs by hook; what comes back may be awaitable
+
+
+class Stage(enum.IntEnum):
+    """What a handler may do; stages run in this order, handlers of one stage in any."""
+
+    GUARD = 0  # refuse
+    AMEND = 1  # change the stanza
+    RECORD = 2  # write it down unchanged
+    COPY = 3  # send copies elsewhere
+
+
+@attrs.frozen
+class Hook:
+    """A place where features step in. passes: what handlers receive."""
+
+    name: str
+    passes: str
+    doc: str
+
+
+class Passing:
+    """A stanza on its way through one host.
+
+    account: the local account it concerns (the sender's on OUTGOING, the recipient's on
+    INCOMING); sender: who sent it; session: the local session that sent it, if one did;
+    target: the session it is addressed to, if it names one that exists.
+    """
+
+    __slots__ = ("account", "sender", "session", "stanza", "target")
+
+    def __init__(
+        self,
+        stanza: Stanza,
+        account: Account,
+        sender: JID,
+        session: Session | None = None,
+        target: Session | None = None,
+    ) -> None:
+        self.stanza = stanza
+        self.account = account
+        self.sender = sender
+        self.session = session
+        self.target = target
+
+
+@attrs.frozen
+class RosterChange:
+    """An item of a roster changed. item: the new RosterItem; removed: it is gone."""
+
+    account: Account
+    item: Any  # a rules.roster.RosterItem
+    removed: bool = False
+
+
+@attrs.define
+class Offer:
+    """The stream features about to be offered. stream: the stream; features: bytes of each."""
+
+    stream: Any  # a stream of whichever kind of link
+    features: list[bytes]
+
+
+STREAM_FEATURES = Hook("STREAM_FEATURES", "Offer", "the list of stream features is made")
+BOUND = Hook("BOUND", "Session", "a resource was bound")
+UNBOUND = Hook("UNBOUND", "Session", "a session ended")
+AVAILABLE = Hook("AVAILABLE", "Session", "a session sent its initial presence")
+UNAVAILABLE = Hook("UNAVAILABLE", "Session", "a session became unavailable")
+OUTGOING = Hook("OUTGOING", "Passing", "a local account sends")
+INCOMING = Hook("INCOMING", "Passing", "a stanza reaches a local account")
+DELIVERING = Hook("DELIVERING", "Passing", "a stanza is about to go to one session")
+UNDELIVERED = Hook("UNDELIVERED", "Passing", "no session could take a message")
+SUBSCRIPTION_CHANGED = Hook("SUBSCRIPTION_CHANGED", "RosterChange", "a subscription changed")
+ROSTER_CHANGED = Hook("ROSTER_CHANGED", "RosterChange", "a roster item changed")
+ACCOUNT_CREATED = Hook("ACCOUNT_CREATED", "str", "an account was made; its bare JID")
+PASSWORD_CHANGED = Hook("PASSWORD_CHANGED", "str", "a password was changed; the bare JID")
+ACCOUNT_DELETED = Hook("ACCOUNT_DELETED", "Account", "an account is about to be removed")
+STARTED = Hook("STARTED", "Host", "the host serves")
+STOPPING = Hook("STOPPING", "Host", "the host is about to stop")
+
+HOOKS = tuple(value for value in list(globals().values()) if isinstance(value, Hook))
+_SHAPES = 4096  # remembered shapes of stanzas per hook; cleared when full
+
+
+@attrs.frozen
+class Interest:
+    """Which stanzas a handler wants to see; the default is every stanza.
+
+    kinds: "message", "presence", "iq"; types: values of the type attribute, None for absent;
+    children: "namespace}name" of child elements, one of which must be there.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    types: frozenset[str | None] = frozenset()
+    children: frozenset[str] = frozenset()
+
+    def matches(self, kind: str, type: str | None, children: Iterable[str]) -> bool:
+        """Tell whether a stanza of this shape is of interest."""
+        if self.kinds and kind not in self.kinds:
+            return False
+        if self.types and type not in self.types:
+            return False
+        return not self.children or not self.children.isdisjoint(children)
+
+
+@attrs.frozen
+class Step:
+    """A handler on a hook. owner: config word of the feature."""
+
+    hook: Hook
+    stage: Stage
+    interest: Interest
+    handler: Handler
+    owner: str
+
+
+class Switch:
+    """The handlers of one hook of one host, in order of their stages."""
+
+    __slots__ = ("_by_shape", "steps")
+
+    def __init__(self, steps: Sequence[Step] = ()) -> None:
+        self.steps = sorted(steps, key=lambda step: step.stage)
+        self._by_shape: dict[tuple[str, str | None, tuple[str, ...]], tuple[Handler, ...]] = {}
+
+    def handlers(self, stanza: Stanza) -> tuple[Handler, ...]:
+        """Return the handlers that want to see a stanza of this shape."""
+        shape = (stanza.kind, stanza.attrs.get("type"), stanza.children)
+        found = self._by_shape.get(shape)
+        if found is None:
+            if len(self._by_shape) >= _SHAPES:
+                self._by_shape.clear()
+            found = tuple(s.handler for s in self.steps if s.interest.matches(*shape))
+            if sum(map(len, stanza.children)) < 1024:  # remote input is not kept at any length
+                self._by_shape[shape] = found
+        return found
+
+    def run(self, passing: Passing) -> Awaitable[None] | None:
+        """Let the interested handlers step in; the result is awaitable if one must wait.
+
+        Raises what a handler raises.
+        """
+        handlers = self.handlers(passing.stanza)
+        for index, handler in enumerate(handlers):
+            outcome = handler(passing)
+            if outcome is None:
+                continue
+            if outcome.__class__ is Stanza:
+                passing.stanza = outcome
+            else:
+                return self._run_waiting(passing, outcome, handlers[index + 1 :])
+        return None
+
+    async def _run_waiting(
+        self, passing: Passing, outcome: Awaitable[Any], rest: tuple[Handler, ...]
+    ) -> None:
+        changed = await outcome
+        if changed is not None:
+            passing.stanza = changed
+        for handler in rest:
+            changed = handler(passing)
+            if changed is not None and changed.__class__ is not Stanza:
+                changed = await changed
+            if changed is not None:
+                passing.stanza = changed
+
+    async def tell(self, event: object) -> None:
+        """Give an event that is no stanza to every handler, waiting for each."""
+        for step in self.steps:
+            outcome = step.handler(event)
+            if outcome is not None:
+                await outcome

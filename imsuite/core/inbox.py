@@ -1,0 +1,89 @@
+"""One ordered pipeline for what comes in on a stream (RFC 6120 §10.1).
+
+A stanza is handled at once unless one before it still waits; then it queues behind it. One
+slow stanza holds back its own stream only, and a full queue stops the reading.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred
+
+from imsuite.xmpp.stanza import Stanza
+
+LONGEST = 64  # stanzas that may queue before reading stops
+LARGEST = 262_144  # bytes that may queue before reading stops
+
+
+class Inbox:
+    """The pipeline; subclasses handle stanzas and know how to stop reading."""
+
+    __slots__ = ("_last", "_queue", "_queued", "_stopped")
+
+    def __init__(self) -> None:
+        self._queue: deque[Stanza] | None = None  # None: nothing waits
+        self._queued = 0  # bytes
+        self._stopped = False
+        self._last: Callable[[], object] | None = None
+
+    def handle(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Handle one stanza; never raises. The result is awaitable if it must wait."""
+        raise NotImplementedError
+
+    def hold(self) -> None:
+        """Stop reading."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Go on reading."""
+        raise NotImplementedError
+
+    def put(self, stanza: Stanza) -> None:
+        """Take a stanza from the stream."""
+        queue = self._queue
+        if queue is None:
+            later = self.handle(stanza)
+            if later is not None:
+                self._queue = deque()
+                Deferred.fromCoroutine(self._drain(later))
+            return
+        queue.append(stanza)
+        self._queued += len(stanza.raw)
+        if not self._stopped and (len(queue) >= LONGEST or self._queued >= LARGEST):
+            self._stopped = True
+            self.hold()
+
+    @property
+    def held(self) -> bool:
+        """The queue is full and reading has stopped."""
+        return self._stopped
+
+    def finish(self, last: Callable[[], object]) -> None:
+        """Call last once everything that came in before is handled; nothing comes after."""
+        if self._queue is None:
+            last()
+        else:
+            self._last = last
+
+    async def _drain(self, later: Awaitable[None] | None) -> None:
+        """Wait for the stanza at the head, then go on with those behind it."""
+        queue = self._queue
+        assert queue is not None
+        while True:
+            if later is not None:
+                await later
+            if not queue:
+                break
+            stanza = queue.popleft()
+            self._queued -= len(stanza.raw)
+            later = self.handle(stanza)
+        self._queue = None
+        self._queued = 0
+        if self._last is not None:
+            last, self._last = self._last, None
+            last()
+        elif self._stopped:
+            self._stopped = False
+            self.release()

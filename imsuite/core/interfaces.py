@@ -1,0 +1,89 @@
+"""The seams between floors, and between features."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+from zope.interface import Attribute, Interface
+
+
+@attrs.frozen
+class Table:
+    """A table and how it came to its present form.
+
+    name: of the table; steps: SQL statements, each run once, in order, never changed after
+    they were shipped; owner: the column that holds the bare JID of the account a row belongs
+    to (its rows go when the account goes), or None if rows belong to no account.
+    """
+
+    name: str
+    steps: tuple[str, ...]
+    owner: str | None = "account"
+
+
+class IStore(Interface):
+    """The database. SQL is the common subset of SQLite and PostgreSQL, `?` for values."""
+
+    def query(sql: str, *args: object) -> Awaitable[list[tuple[Any, ...]]]:
+        """Return the rows of a SELECT."""
+
+    def execute(sql: str, *args: object) -> Awaitable[int]:
+        """Run one statement; return the number of rows it changed, once it is committed."""
+
+    def transaction(function: Callable[..., Any], *args: object) -> Awaitable[Any]:
+        """Run function(cursor, *args), which may block and write, in one transaction."""
+
+    def read(function: Callable[..., Any], *args: object) -> Awaitable[Any]:
+        """Run function(cursor, *args), which may block and only reads."""
+
+    def migrate(tables: tuple[Table, ...]) -> Awaitable[None]:
+        """Bring the tables up to date."""
+
+    def close() -> Awaitable[None]:
+        """Finish what was begun and close."""
+
+
+class ILoaded(Interface):
+    """A feature that keeps something of each loaded account in memory (see `core.account`)."""
+
+    def load(cursor: Any, account: str) -> Any:
+        """Return what is kept of the account of that bare JID; runs in a thread of the store."""
+
+
+class IRoster(Interface):
+    """Who is in an account's contact list, and with which subscription (RFC 6121 §2)."""
+
+    def item(account: Any, contact: str) -> Any:
+        """Return the RosterItem for a bare JID, or None. Does not wait."""
+
+    def subscribers(account: Any) -> tuple[str, ...]:
+        """Return the bare JIDs that receive the account's presence ("from" or "both")."""
+
+    def subscriptions(account: Any) -> tuple[str, ...]:
+        """Return the bare JIDs whose presence the account receives ("to" or "both")."""
+
+
+class IPresence(Interface):
+    """Who is online, and who is told (RFC 6121 §4)."""
+
+    def show(account: Any, contact: str) -> None:
+        """Send the presence of every available session of the account to a bare JID."""
+
+    def hide(account: Any, contact: str) -> None:
+        """Send unavailable presence of every available session to a bare JID."""
+
+
+class IBlocking(Interface):
+    """What an account does not want to hear from or talk to (XEP-0191)."""
+
+    def blocks(account: Any, jid: Any) -> bool:
+        """Tell whether the account blocks that JID. Does not wait."""
+
+
+class IAccount(Interface):
+    """A local account: the avatar of twisted.cred."""
+
+    jid = Attribute("its bare JID")
+    sessions = Attribute("bound resources, by resourcepart")

@@ -1,0 +1,293 @@
+"""RFC 6121 §4: presence."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from functools import cached_property
+from typing import Any
+
+import attrs
+from zope.interface import implementer
+
+from imsuite.core.account import Account
+from imsuite.core.feature import At, Feature, on, takes
+from imsuite.core.hooks import (
+    AVAILABLE,
+    INCOMING,
+    OUTGOING,
+    UNAVAILABLE,
+    UNBOUND,
+    Passing,
+    Stage,
+)
+from imsuite.core.interfaces import IBlocking, IPresence, IRoster
+from imsuite.core.options import ge, option
+from imsuite.core.session import Session
+from imsuite.rules import presence as rules
+from imsuite.rules.subscription import State
+from imsuite.xmpp import ns as NS
+from imsuite.xmpp.address import JID, parse
+from imsuite.xmpp.errors import Dropped, StanzaError
+from imsuite.xmpp.stanza import Stanza, make, quoted
+from imsuite.xmpp.times import format_datetime
+
+_NAME = len("<presence")
+_OPENED = frozenset((f"{NS.CLIENT}}}priority", f"{NS.CLIENT}}}show"))
+
+
+@attrs.frozen
+class Options:
+    """[features.presence]"""
+
+    directed: int = option(
+        1000, "Most addresses a session may send directed presence to at once.", ge(10)
+    )
+
+
+@implementer(IPresence)
+class Presence(Feature):
+    """Tell contacts who is online."""
+
+    spec = "RFC 6121"
+    requires = (IRoster,)
+    options: Options
+
+    @cached_property
+    def _roster(self) -> Any:  # what provides IRoster
+        return self.host.find_feature(IRoster)
+
+    @cached_property
+    def _blocking(self) -> Any:  # what provides IBlocking, or None
+        return self.host.find_feature(IBlocking)
+
+    # what clients send
+
+    @takes("presence", None, "unavailable", at=At.SELF)
+    def broadcast(self, passing: Passing) -> Awaitable[None] | None:
+        """§4.2, §4.4, §4.5: presence without "to"; with one's own bare JID it is directed."""
+        session, stanza = passing.session, passing.stanza
+        if stanza.to is not None or session is None:
+            return self.arrived(passing)
+        if stanza.type == "unavailable":
+            return self._leave(session, stanza)
+        return self._appear(session, stanza)
+
+    async def _appear(self, session: Session, stanza: Stanza) -> None:
+        """§4.2.2, §4.4.2"""
+        priority = 0
+        if not _OPENED.isdisjoint(stanza.children):
+            priority = rules.read(stanza.element).priority
+        before = None if session.presence is None else session.priority
+        follows = rules.available(before, priority)
+        session.presence, session.priority = stanza, priority
+        session.presence_since = self.host.clock.seconds()
+        await self._tell(session, stanza, self._roster.subscribers(session.account))
+        self._tell_own(session.account, stanza)
+        if follows.others:
+            for other in list(session.account.available):
+                if other is not session:
+                    session.send(_addressed(_delayed(other), session.account.bare))
+        if follows.probe:
+            for contact in self._roster.subscriptions(session.account):
+                await self._ask(session, contact)
+        if follows.requests:
+            await self.host.switch(AVAILABLE).tell(session)
+
+    @on(UNBOUND)
+    async def gone(self, session: Session) -> None:
+        """§4.5.2: the server speaks for a client that just vanishes."""
+        await self._leave(session, make("presence", {"type": "unavailable", "from": session.full}))
+
+    async def _leave(self, session: Session, stanza: Stanza) -> None:
+        """§4.5.2, §4.6.3"""
+        account = session.account
+        follows = rules.unavailable(None if session.presence is None else session.priority)
+        directed, session.directed = session.directed, None
+        session.presence = None
+        reached: tuple[str, ...] = ()
+        if follows.subscribers:
+            reached = self._roster.subscribers(account)
+            await self._tell(session, stanza, reached)
+        if follows.own:
+            self._tell_own(account, stanza)
+            if session.stream is not None:
+                session.send(_addressed(stanza, account.bare))
+        if directed:
+            await self._tell(session, stanza, rules.farewell(directed, reached))
+        if follows.own:
+            await self.host.switch(UNAVAILABLE).tell(session)
+
+    @on(OUTGOING, Stage.RECORD, kind="presence", type=(None, "unavailable"))
+    def note(self, passing: Passing) -> None:
+        """§4.6.3: keep in mind who was sent directed presence."""
+        session, to = passing.session, passing.stanza.to
+        if to is None or session is None:
+            return
+        jid = parse(to)
+        if jid.bare == session.account.bare:
+            return
+        if session.directed is None:
+            session.directed = set()
+        rules.note_directed(session.directed, jid, passing.stanza.type, self.options.directed)
+
+    # what comes in
+
+    @takes("presence", None, "unavailable", "error", at=At.ACCOUNT)
+    def arrived(self, passing: Passing) -> Awaitable[None] | None:
+        """§8.5.2.1.2: to every available resource."""
+        later = [
+            outcome
+            for session in list(passing.account.available)
+            if (outcome := session.deliver(passing)) is not None
+        ]
+        return _all(later) if later else None
+
+    @on(INCOMING, Stage.GUARD, kind="iq", type=("get", "set"))
+    def guard_requests(self, passing: Passing) -> None:
+        """§8.5.3.1: an IQ reaches a resource only if its user shares presence with the sender."""
+        target, sender = passing.target, passing.sender
+        if target is None or sender.bare == target.account.bare:
+            return
+        item = self._roster.item(target.account, sender.bare)
+        state = State.NONE if item is None else item.state
+        if not rules.shares_presence(
+            target.account.jid, sender, state, target.directed or ()
+        ):
+            raise StanzaError("service-unavailable")
+
+    # probes
+
+    @takes("presence", "probe", at=At.ADDRESS)
+    async def probed(self, passing: Passing) -> None:
+        """§4.3.2"""
+        account, prober = passing.account, passing.sender
+        to = parse(passing.stanza.to or account.bare)
+        item = self._roster.item(account, prober.bare)
+        sessions = {session.resource: session for session in account.available}
+        answer = rules.answer_probe(
+            State.NONE if item is None else item.state,
+            to.resource,
+            sessions,
+            own=prober.bare == account.bare,
+            directed=any(_directed_to(session, prober) for session in sessions.values()),
+        )
+        for resource in answer.resources:
+            await self._send(sessions[resource], _delayed(sessions[resource]), prober.full)
+        if answer.unavailable or answer.refuse:
+            type = "unavailable" if answer.unavailable else "unsubscribed"
+            sender = to.full if answer.unavailable else account.bare
+            self.host.send(make("presence", {"type": type, "from": sender, "to": prober.full}))
+
+    @takes("presence", "probe", at=At.NOBODY)
+    def probed_nobody(self, passing: Passing) -> None:
+        """§8.5.1: as an account answers somebody whom it does not know."""
+        sender = parse(passing.stanza.to or self.host.domain).bare
+        to = passing.sender.full
+        self.host.send(make("presence", {"type": "unsubscribed", "from": sender, "to": to}))
+
+    async def _ask(self, session: Session, contact: str) -> None:
+        """§4.3.1: find out whether a contact is online; ours need no probe."""
+        account, jid = session.account, parse(contact)
+        host = self.host.router.hosts.get(jid.domain)
+        if host is None:
+            probe = make("presence", {"type": "probe", "from": account.bare, "to": contact})
+            self.host.send(probe)
+            return
+        other = host.accounts.get(jid.local)
+        if other is None or not other.sessions:
+            return
+        roster = host.find_feature(IRoster)
+        item = None if roster is None else roster.item(other, account.bare)
+        if item is None or not item.state.from_:
+            return
+        blocking = host.find_feature(IBlocking)
+        if blocking is not None and blocking.blocks(other, account.jid):
+            return
+        for theirs in list(other.available):
+            stanza = _addressed(_delayed(theirs), account.bare)
+            passing = Passing(stanza, account, theirs.jid, None, session)
+            await _quietly(self.host.arrive, passing)
+
+    # for other features
+
+    def show(self, account: Account, contact: str) -> None:
+        """Send the presence of every available session of the account to a bare JID."""
+        for session in list(account.available):
+            self.host.spawn(self._send(session, _delayed(session), contact))
+
+    def hide(self, account: Account, contact: str) -> None:
+        """Send unavailable presence of every available session to a bare JID."""
+        for session in list(account.available):
+            stanza = make("presence", {"type": "unavailable", "from": session.full})
+            self.host.spawn(self._send(session, stanza, contact))
+
+    # inside
+
+    async def _tell(self, session: Session, stanza: Stanza, contacts: Iterable[str]) -> None:
+        """Send a presence to each address, unless the account blocks it."""
+        blocking, account = self._blocking, session.account
+        route, sender = self.host.router.route, session.jid
+        raw, attributes, children = stanza.raw, stanza.attrs, stanza.children
+        head, tail = raw[:_NAME], raw[_NAME:]
+        for contact in contacts:
+            if blocking is not None and blocking.blocks(account, parse(contact)):
+                continue
+            one = Stanza(
+                "presence",
+                NS.CLIENT,
+                {**attributes, "to": contact},
+                children,
+                b"%s to=%s%s" % (head, quoted(contact), tail),
+            )
+            try:
+                later = route(Passing(one, account, sender))
+                if later is not None:
+                    await later
+            except (StanzaError, Dropped):
+                pass
+
+    async def _send(self, session: Session, stanza: Stanza, to: str) -> None:
+        """Send a presence of a session to one address."""
+        if self._blocking is None or not self._blocking.blocks(session.account, parse(to)):
+            passing = Passing(_addressed(stanza, to), session.account, session.jid)
+            await _quietly(self.host.router.route, passing)
+
+    def _tell_own(self, account: Account, stanza: Stanza) -> None:
+        """Send a presence to the account's own available sessions."""
+        addressed = _addressed(stanza, account.bare)
+        for own in list(account.available):
+            own.send(addressed)
+
+
+def _addressed(stanza: Stanza, to: str) -> Stanza:
+    return stanza.amended({"to": to})
+
+
+def _delayed(session: Session) -> Stanza:
+    """Return the last presence of a session, with the time it came (XEP-0203)."""
+    assert session.presence is not None
+    if session.presence.has(NS.DELAY, "delay"):
+        return session.presence
+    stamp = format_datetime(int(session.presence_since * 1_000_000))
+    delay = f"<delay xmlns='{NS.DELAY}' from={quoted(session.full).decode()} stamp='{stamp}'/>"
+    return session.presence.plus(delay.encode(), f"{NS.DELAY}}}delay")
+
+
+def _directed_to(session: Session, jid: JID) -> bool:
+    directed = session.directed
+    return directed is not None and (jid.full in directed or jid.bare in directed)
+
+
+async def _quietly(step: Any, passing: Passing) -> None:
+    """Let a stanza of the server's go its way; nobody waits for an error."""
+    try:
+        later = step(passing)
+        if later is not None:
+            await later
+    except (StanzaError, Dropped):
+        pass
+
+
+async def _all(later: list[Awaitable[None]]) -> None:
+    for outcome in later:
+        await outcome

@@ -1,0 +1,484 @@
+"""RFC 6121 §2, §3: the roster, and presence subscriptions (Appendix A)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import attrs
+from twisted.words.xish.domish import Element
+from zope.interface import implementer
+
+from imsuite.core.account import Account, Kept
+from imsuite.core.feature import At, StreamFeature, answers, on, takes
+from imsuite.core.host import Host
+from imsuite.core.hooks import (
+    ACCOUNT_DELETED,
+    AVAILABLE,
+    OUTGOING,
+    ROSTER_CHANGED,
+    SUBSCRIPTION_CHANGED,
+    Passing,
+    RosterChange,
+    Stage,
+)
+from imsuite.core.interfaces import ILoaded, IPresence, IRoster, Table
+from imsuite.core.options import ge, option
+from imsuite.core.session import Session
+from imsuite.rules import roster as rules
+from imsuite.rules import subscription
+from imsuite.rules.roster import Fetch, RosterItem
+from imsuite.rules.stream import Phase
+from imsuite.rules.subscription import KINDS, Outcome, Request, State
+from imsuite.streams.c2s import ClientStream
+from imsuite.xmpp import ns as NS
+from imsuite.xmpp.address import JID, parse
+from imsuite.xmpp.errors import Dropped, StanzaError
+from imsuite.xmpp.stanza import Stanza, iq_set, make, result, to_bytes
+
+OFFER = b"<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
+REMEMBERED = 200  # removed items of one account that are kept for versioning
+
+
+@attrs.frozen
+class Options:
+    """[features.roster]"""
+
+    items: int = option(2000, "Most contacts in one roster.", ge(1))
+    requests: int = option(500, "Most subscription requests that may wait for one account.", ge(1))
+    name: int = option(1023, "Longest name of a contact or group, characters.", ge(1))
+    groups: int = option(64, "Most groups one contact may be in.", ge(1))
+
+
+@attrs.define
+class Roster:
+    """What is kept of a loaded account.
+
+    items: by bare JID of the contact; requests: the raw subscription request of each contact
+    that waits for an answer; version: of the roster now; oldest: since which all changes are
+    known.
+    """
+
+    items: dict[str, RosterItem]
+    requests: dict[str, bytes]
+    version: int
+    oldest: int
+
+    def state(self, contact: str) -> State:
+        """Return the state of the subscription to and from a contact."""
+        item = self.items.get(contact)
+        if item is not None:
+            return item.state
+        return State.NONE_PENDING_IN if contact in self.requests else State.NONE
+
+
+@implementer(IRoster, ILoaded)
+class RosterFeature(StreamFeature):
+    """Keep each account's contacts, and who may see whose presence."""
+
+    spec = "RFC 6121"
+    requires = (IPresence,)
+    options: Options
+    needs = Phase.AUTHENTICATED
+    forbids = Phase.BOUND
+    rank = 40
+    tables = (
+        Table(
+            "roster",
+            (
+                """CREATE TABLE roster (
+                    account TEXT NOT NULL,     -- bare JID
+                    contact TEXT NOT NULL,     -- bare JID
+                    name TEXT NOT NULL,
+                    groups TEXT NOT NULL,      -- JSON list
+                    state TEXT NOT NULL,       -- rules.subscription.State
+                    approved INTEGER NOT NULL, -- 1: pre-approved
+                    removed INTEGER NOT NULL,  -- 1: no longer in the roster
+                    version BIGINT NOT NULL,   -- of the last change
+                    PRIMARY KEY (account, contact))""",
+            ),
+        ),
+        Table(
+            "roster_versions",
+            (
+                """CREATE TABLE roster_versions (
+                    account TEXT NOT NULL PRIMARY KEY,
+                    version BIGINT NOT NULL,  -- of the roster now
+                    oldest BIGINT NOT NULL)   -- since which all changes are known""",
+            ),
+        ),
+        Table(
+            "roster_requests",
+            (
+                """CREATE TABLE roster_requests (
+                    account TEXT NOT NULL,  -- who is asked
+                    contact TEXT NOT NULL,  -- who asks
+                    stanza {blob} NOT NULL,
+                    PRIMARY KEY (account, contact))""",
+            ),
+        ),
+    )
+
+    def __init__(self, host: Host, options: Options) -> None:
+        super().__init__(host, options)
+        self._kept: Kept[Roster] = host.keep(self)
+        self._limits = rules.Limits(options.name, options.name, options.groups)
+        host.add_stream_feature(self)
+
+    def offer(self, stream: ClientStream) -> bytes:
+        """§2.6.1, §3.4.1"""
+        return OFFER
+
+    @cached_property
+    def _presence(self) -> Any:  # what provides IPresence
+        return self.host.find_feature(IPresence)
+
+    def load(self, cursor: Any, account: str) -> Roster:
+        """Return the roster of an account."""
+        if cursor is None:
+            return Roster({}, {}, 1, 1)
+        cursor.execute(
+            "SELECT contact, name, groups, state, approved FROM roster"
+            " WHERE account = ? AND removed = 0",
+            (account,),
+        )
+        items = {
+            contact: RosterItem(
+                parse(contact), name, tuple(json.loads(groups)), State[state], bool(approved)
+            )
+            for contact, name, groups, state, approved in cursor.fetchall()
+        }
+        cursor.execute(
+            "SELECT contact, stanza FROM roster_requests WHERE account = ?", (account,)
+        )
+        requests = {contact: bytes(stanza) for contact, stanza in cursor.fetchall()}
+        cursor.execute("SELECT version, oldest FROM roster_versions WHERE account = ?", (account,))
+        version, oldest = cursor.fetchone() or (1, 1)
+        return Roster(items, requests, version, oldest)
+
+    # for other features
+
+    def item(self, account: Account, contact: str) -> RosterItem | None:
+        """Return the item of a bare JID, or None."""
+        return self._kept.of(account).items.get(contact)
+
+    def subscribers(self, account: Account) -> tuple[str, ...]:
+        """Return who receives the account's presence."""
+        items = self._kept.of(account).items
+        return tuple(contact for contact, item in items.items() if item.state.from_)
+
+    def subscriptions(self, account: Account) -> tuple[str, ...]:
+        """Return whose presence the account receives."""
+        items = self._kept.of(account).items
+        return tuple(contact for contact, item in items.items() if item.state.to)
+
+    # the roster
+
+    @answers("get", NS.ROSTER, "query", At.SELF)
+    async def get(self, request: Passing) -> Stanza | None:
+        """§2.2, §2.6.3"""
+        account, session = request.account, request.session
+        roster = self._kept.of(account)
+        query = request.stanza.payload
+        assert query is not None
+        if session is not None:
+            session.interested = True
+        kind, since = rules.fetch(query.getAttribute("ver"), roster.version, roster.oldest)
+        if kind in (Fetch.PLAIN, Fetch.WHOLE):
+            version = roster.version if kind is Fetch.WHOLE else None
+            elements = tuple(map(rules.to_element, roster.items.values()))
+            return result(request.stanza, rules.query_element(elements, version))
+        if kind is Fetch.CHANGES and session is not None:
+            changed = await self._changes(account, since)
+            session.send(result(request.stanza))
+            for element, version in changed:
+                self._push_to(session, element, version)
+            return None
+        return result(request.stanza)
+
+    async def _changes(self, account: Account, since: int) -> list[tuple[Element, int]]:
+        rows = await self.host.store.query(
+            "SELECT contact, removed, version FROM roster WHERE account = ? AND version > ?"
+            " ORDER BY version LIMIT 5000",
+            account.bare,
+            since,
+        )
+        items = self._kept.of(account).items
+        return [
+            (
+                rules.removed_element(parse(contact))
+                if removed or contact not in items
+                else rules.to_element(items[contact]),
+                version,
+            )
+            for contact, removed, version in rows
+        ]
+
+    @answers("set", NS.ROSTER, "query", At.SELF)
+    async def set(self, request: Passing) -> Stanza | None:
+        """§2.3, §2.4, §2.5"""
+        account, query = request.account, request.stanza.payload
+        assert query is not None
+        wanted = rules.parse_set(query, self._limits, account.jid)
+        contact = wanted.jid.bare
+        async with account.turn:
+            roster = self._kept.of(account)
+            old = roster.items.get(contact)
+            if wanted.remove:
+                item = rules.check_removal(old)
+                await self._save(account, item, removed=True)
+            else:
+                if old is None and len(roster.items) >= self.options.items:
+                    raise StanzaError("resource-constraint", text="the roster is full")
+                item = rules.apply(old, wanted)
+                if old is None:
+                    item = attrs.evolve(item, state=roster.state(contact))
+                await self._save(account, item)
+        self.host.answer(request, result(request.stanza))
+        self._push(account, item, wanted.remove)
+        if wanted.remove:
+            await self._cancel(account, item)
+        await self.host.switch(ROSTER_CHANGED).tell(RosterChange(account, item, wanted.remove))
+        return None
+
+    @answers("get", NS.ROSTER, "query", At.ACCOUNT | At.NOBODY)
+    def get_of_other(self, request: Passing) -> Stanza:
+        """§2.1.3: nobody reads another's roster."""
+        raise StanzaError("forbidden")
+
+    @answers("set", NS.ROSTER, "query", At.ACCOUNT | At.NOBODY)
+    def set_of_other(self, request: Passing) -> Stanza:
+        """§2.3.3: nobody writes another's roster."""
+        raise StanzaError("forbidden")
+
+    async def _cancel(self, account: Account, item: RosterItem) -> None:
+        """§2.5.2: removing a contact ends the subscriptions."""
+        contact = item.jid.bare
+        for kind in subscription.removal(item.state):
+            if kind == "unsubscribed" and item.state.from_:
+                self._presence.hide(account, contact)
+            await self._route(account, make("presence", {"type": kind, "to": contact}))
+
+    # subscriptions
+
+    @on(OUTGOING, Stage.AMEND, kind="presence", type=KINDS)
+    async def outbound(self, passing: Passing) -> None:
+        """§3.1.2, §3.2.2, §3.3.2, A.2: a client asks, answers or takes back."""
+        account, stanza = passing.account, passing.stanza
+        if stanza.to is None:
+            raise StanzaError("bad-request", text="there is no to")
+        to = parse(stanza.to).to_bare()
+        kind = str(stanza.type)
+        if to.bare == account.bare:
+            raise Dropped
+        async with account.turn:
+            outcome = await self._decide(account, to, kind, subscription.outbound, None)
+        if outcome.unavailable:
+            self._presence.hide(account, to.bare)
+        if outcome.route:
+            await self._route(account, stanza.amended({"to": to.bare}))
+        await self._after(account, to, outcome)
+        raise Dropped  # it has gone its way already, between the other effects
+
+    @takes("presence", *KINDS, at=At.ACCOUNT)
+    async def inbound(self, passing: Passing) -> None:
+        """§3.1.3, §3.1.6, §3.2.3, §3.3.3, A.3: a contact asks, answers or takes back."""
+        account, stanza = passing.account, passing.stanza
+        contact, kind = passing.sender.to_bare(), str(stanza.type)
+        addressed = stanza.amended({"from": contact.bare, "to": account.bare})
+        async with account.turn:
+            outcome = await self._decide(account, contact, kind, subscription.inbound, addressed)
+        if outcome.deliver:
+            wanted = account.available if kind == "subscribe" else account.sessions.values()
+            for session in list(wanted):
+                if kind == "subscribe" or session.interested:
+                    session.send(addressed)
+        if outcome.answer is not None:
+            answer = make("presence", {"type": outcome.answer, "to": contact.bare})
+            await self._route(account, answer)
+        await self._after(account, contact, outcome)
+
+    async def _decide(
+        self, account: Account, contact: JID, kind: str, table: Any, request: Stanza | None
+    ) -> Outcome:
+        """Ask the table, and write down what follows. The caller holds the account's turn."""
+        roster = self._kept.of(account)
+        item = roster.items.get(contact.bare)
+        state = roster.state(contact.bare)
+        outcome: Outcome = table(kind, state, item is not None and item.approved)
+        pending: Stanza | None = None
+        if outcome.request is Request.STORE:
+            if len(roster.requests) >= self.options.requests:
+                raise Dropped
+            pending = request
+        new = item
+        if item is not None or outcome.push:
+            if item is None and len(roster.items) >= self.options.items:
+                raise StanzaError("resource-constraint", text="the roster is full")
+            new = attrs.evolve(
+                item or RosterItem(contact), state=outcome.state, approved=outcome.approved
+            )
+        await self._save(
+            account, new if new != item else None, contact.bare, pending, outcome.request
+        )
+        return outcome
+
+    async def _after(self, account: Account, contact: JID, outcome: Outcome) -> None:
+        """Do what comes last in an outcome."""
+        item = self.item(account, contact.bare)
+        if outcome.push and item is not None:
+            self._push(account, item)
+            await self.host.switch(SUBSCRIPTION_CHANGED).tell(RosterChange(account, item))
+        if outcome.available:
+            self._presence.show(account, contact.bare)
+        if outcome.gone:
+            self._presence.hide(account, contact.bare)
+
+    async def _route(self, account: Account, stanza: Stanza) -> None:
+        """Send a subscription stanza in the name of the account (§3.1.2: from its bare JID)."""
+        stamped = stanza.amended({"from": account.bare})
+        try:
+            later = self.host.router.route(Passing(stamped, account, account.jid))
+            if later is not None:
+                await later
+        except Dropped:
+            pass
+
+    @on(AVAILABLE)
+    def show_requests(self, session: Session) -> None:
+        """§3.1.3: what waits for an answer is shown until it has one."""
+        for raw in self._kept.of(session.account).requests.values():
+            session.send(Stanza.parse(raw))
+
+    @on(ACCOUNT_DELETED)
+    async def account_deleted(self, account: Account) -> None:
+        """XEP-0077 §3.2: contacts learn that the account is gone."""
+        roster = self._kept.of(account)
+        waiting = [c for c in roster.requests if c not in roster.items]
+        for item in list(roster.items.values()):
+            await self._cancel_quietly(account, item)
+        for contact in waiting:
+            item = RosterItem(parse(contact), state=State.NONE_PENDING_IN)
+            await self._cancel_quietly(account, item)
+
+    async def _cancel_quietly(self, account: Account, item: RosterItem) -> None:
+        try:
+            await self._cancel(account, item)
+        except StanzaError:
+            pass  # the contact's server does not answer: the account goes all the same
+
+    # storage and pushes
+
+    async def _save(
+        self,
+        account: Account,
+        item: RosterItem | None,
+        contact: str = "",
+        pending: Stanza | None = None,
+        request: Request = Request.KEEP,
+        *,
+        removed: bool = False,
+    ) -> None:
+        """Write an item and what becomes of a request, then change what is in memory."""
+        roster = self._kept.of(account)
+        if item is None and request is Request.KEEP:
+            return
+        if removed:
+            assert item is not None
+            contact, request = item.jid.bare, Request.FORGET
+        now = int(self.host.clock.seconds() * 1_000_000)
+        version = max(roster.version + 1, now) if item is not None else roster.version
+        oldest = roster.oldest if roster.oldest > 1 else version - 1
+        if not account.temporary:
+            raw = None if pending is None else pending.raw
+            oldest = await self.host.store.transaction(
+                _write, account.bare, item, removed, version, oldest, contact, request, raw
+            )
+        if item is not None:
+            if removed:
+                roster.items.pop(item.jid.bare, None)
+            else:
+                roster.items[item.jid.bare] = item
+            roster.version, roster.oldest = version, oldest
+        if request is Request.STORE and pending is not None:
+            roster.requests[contact] = pending.raw
+        elif request is Request.FORGET:
+            roster.requests.pop(contact, None)
+
+    def _push(self, account: Account, item: RosterItem, removed: bool = False) -> None:
+        """§2.1.6: to the resources that asked for the roster."""
+        element = rules.removed_element(item.jid) if removed else rules.to_element(item)
+        version = self._kept.of(account).version
+        for session in list(account.sessions.values()):
+            if session.interested:
+                self._push_to(session, element, version)
+
+    def _push_to(self, session: Session, element: Element, version: int) -> None:
+        query = rules.query_element((element,), version)
+        session.send(iq_set(None, session.full, secrets.token_hex(6), query))
+
+
+def _write(
+    cursor: Any,
+    account: str,
+    item: RosterItem | None,
+    removed: bool,
+    version: int,
+    oldest: int,
+    contact: str,
+    request: Request,
+    raw: bytes | None,
+) -> int:
+    """Write one change of a roster; return since which version all changes are known now."""
+    if item is not None:
+        cursor.execute("DELETE FROM roster WHERE account = ? AND contact = ?", (account, item.jid.bare))
+        cursor.execute(
+            "INSERT INTO roster (account, contact, name, groups, state, approved, removed, version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                account,
+                item.jid.bare,
+                "" if removed else item.name,
+                json.dumps([] if removed else item.groups),
+                State.NONE.name if removed else item.state.name,
+                int(item.approved and not removed),
+                int(removed),
+                version,
+            ),
+        )
+        if removed:
+            oldest = max(oldest, _forget_oldest(cursor, account))
+        cursor.execute("DELETE FROM roster_versions WHERE account = ?", (account,))
+        cursor.execute(
+            "INSERT INTO roster_versions (account, version, oldest) VALUES (?, ?, ?)",
+            (account, version, oldest),
+        )
+    if request is not Request.KEEP:
+        cursor.execute(
+            "DELETE FROM roster_requests WHERE account = ? AND contact = ?", (account, contact)
+        )
+    if request is Request.STORE and raw is not None:
+        cursor.execute(
+            "INSERT INTO roster_requests (account, contact, stanza) VALUES (?, ?, ?)",
+            (account, contact, raw),
+        )
+    return oldest
+
+
+def _forget_oldest(cursor: Any, account: str) -> int:
+    """Let go of the removals that are too many; return the version of the last one that went."""
+    cursor.execute(
+        "SELECT version FROM roster WHERE account = ? AND removed = 1"
+        " ORDER BY version DESC LIMIT 1 OFFSET ?",
+        (account, REMEMBERED),
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return 0
+    cursor.execute(
+        "DELETE FROM roster WHERE account = ? AND removed = 1 AND version <= ?", (account, row[0])
+    )
+    return int(row[0])

@@ -1,0 +1,1 @@
+"""Floor 1: what the specifications decide; values in, values out."""

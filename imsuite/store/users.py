@@ -1,0 +1,219 @@
+"""The accounts of a host, and what their passwords are checked against (twisted.cred's side of it).
+
+Localparts are given as `xmpp.address` normalises them (RFC 7622 §3.3). Functions that take a
+cursor are for use inside `Store.transaction`; they compose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+import attrs
+
+from imsuite.core.interfaces import Table
+from imsuite.store.dialect import Cursor
+from imsuite.store.pool import Store
+from imsuite.xmpp.errors import ImsuiteError
+
+ACCOUNTS = Table(
+    "accounts",
+    (
+        """CREATE TABLE accounts (
+            host TEXT NOT NULL,
+            localpart TEXT NOT NULL CHECK (localpart <> ''),
+            verifiers TEXT NOT NULL,            -- as auth/secrets.py writes them
+            created BIGINT NOT NULL,            -- µs since 1970 UTC
+            disabled INTEGER NOT NULL DEFAULT 0,  -- 1: may not log in
+            is_admin INTEGER NOT NULL DEFAULT 0,  -- 1: may administer this host
+            PRIMARY KEY (host, localpart))""",
+        "CREATE INDEX accounts_admins ON accounts (host) WHERE is_admin = 1",
+    ),
+    owner=None,
+)
+TABLES = (ACCOUNTS,)
+
+MOST = 1000  # accounts in one page
+
+COLUMNS = "localpart, verifiers, created, disabled, is_admin"
+
+
+class AccountExists(ImsuiteError):
+    """There is an account of that name already."""
+
+    condition: ClassVar[str] = "conflict"
+
+
+class NoSuchAccount(ImsuiteError):
+    """There is no account of that name."""
+
+    condition: ClassVar[str] = "item-not-found"
+
+
+@attrs.frozen
+class User:
+    """One account as it is stored."""
+
+    localpart: str
+    verifiers: str = attrs.field(repr=False)  # of the password; a secret
+    created: int  # µs since 1970 UTC
+    disabled: bool = attrs.field(default=False, converter=bool)
+    is_admin: bool = attrs.field(default=False, converter=bool)
+
+
+def insert(
+    cursor: Cursor, host: str, localpart: str, verifiers: str, created: int, is_admin: bool = False
+) -> None:
+    """Add an account. Raises AccountExists."""
+    cursor.execute(
+        "INSERT INTO accounts (host, localpart, verifiers, created, is_admin)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (host, localpart, verifiers, created, int(is_admin)),
+    )
+    if not cursor.rowcount:
+        raise AccountExists(f"{localpart}@{host} exists")
+
+
+def remove(cursor: Cursor, host: str, localpart: str) -> None:
+    """Take an account away, and nothing that belongs to it. Raises NoSuchAccount."""
+    cursor.execute("DELETE FROM accounts WHERE host = ? AND localpart = ?", (host, localpart))
+    _need(cursor.rowcount, host, localpart)
+
+
+def remove_owned(cursor: Cursor, tables: Iterable[Table], account: str) -> None:
+    """Take away the rows of these tables that belong to an account.
+
+    tables: those without an owner column are left alone; account: its bare JID.
+    """
+    for table in tables:
+        if table.owner is not None:
+            # names come from a feature's header, never from outside
+            cursor.execute(f"DELETE FROM {table.name} WHERE {table.owner} = ?", (account,))  # noqa: S608
+
+
+def _need(count: int, host: str, localpart: str) -> None:
+    if not count:
+        raise NoSuchAccount(f"there is no account {localpart}@{host}")
+
+
+def exists_in(cursor: Cursor, host: str, localpart: str) -> bool:
+    """Tell whether there is an account of that name."""
+    cursor.execute("SELECT 1 FROM accounts WHERE host = ? AND localpart = ?", (host, localpart))
+    return cursor.fetchone() is not None
+
+
+class Users:
+    """The accounts of one host."""
+
+    def __init__(self, store: Store, host: str) -> None:
+        self.store = store
+        self.host = host
+
+    def exists_in(self, cursor: Cursor, localpart: str) -> bool:
+        """Tell whether there is an account of that name, inside `Store.read`."""
+        return exists_in(cursor, self.host, localpart)
+
+    async def create(
+        self, localpart: str, verifiers: str, created: int, is_admin: bool = False
+    ) -> None:
+        """Add an account; created: µs since 1970 UTC. Raises AccountExists."""
+        await self.store.transaction(insert, self.host, localpart, verifiers, created, is_admin)
+
+    async def find(self, localpart: str) -> User:
+        """Return an account. Raises NoSuchAccount."""
+        rows = await self.store.lookup(
+            f"SELECT {COLUMNS} FROM accounts WHERE host = ? AND localpart = ?",  # noqa: S608
+            self.host,
+            localpart,
+        )
+        _need(len(rows), self.host, localpart)
+        return User(*rows[0])
+
+    async def verifiers(self, localpart: str) -> str:
+        """Return what a password is checked against. Raises NoSuchAccount."""
+        return (await self.find(localpart)).verifiers
+
+    async def exists(self, localpart: str) -> bool:
+        """Tell whether there is an account of that name."""
+        return bool(
+            await self.store.lookup(
+                "SELECT 1 FROM accounts WHERE host = ? AND localpart = ?", self.host, localpart
+            )
+        )
+
+    async def set_verifiers(self, localpart: str, verifiers: str) -> None:
+        """Change the password. Raises NoSuchAccount."""
+        count = await self.store.execute(
+            "UPDATE accounts SET verifiers = ? WHERE host = ? AND localpart = ?",
+            verifiers,
+            self.host,
+            localpart,
+        )
+        _need(count, self.host, localpart)
+
+    async def set_disabled(self, localpart: str, disabled: bool) -> None:
+        """Keep an account from logging in, or let it again. Raises NoSuchAccount."""
+        count = await self.store.execute(
+            "UPDATE accounts SET disabled = ? WHERE host = ? AND localpart = ?",
+            int(disabled),
+            self.host,
+            localpart,
+        )
+        _need(count, self.host, localpart)
+
+    async def set_admin(self, localpart: str, is_admin: bool) -> None:
+        """Let an account administer the host, or no longer. Raises NoSuchAccount."""
+        count = await self.store.execute(
+            "UPDATE accounts SET is_admin = ? WHERE host = ? AND localpart = ?",
+            int(is_admin),
+            self.host,
+            localpart,
+        )
+        _need(count, self.host, localpart)
+
+    async def delete(
+        self,
+        localpart: str,
+        tables: Iterable[Table] = (),
+        also: Iterable[Callable[[Cursor, str], object]] = (),
+    ) -> None:
+        """Take an account and all that belongs to it away, in one transaction.
+
+        tables: of all features, for `remove_owned`; also: called as each(cursor, bare JID) for
+        what a column with an owner cannot say. Raises NoSuchAccount.
+        """
+        account = f"{localpart}@{self.host}"
+
+        def delete(cursor: Cursor) -> None:
+            remove(cursor, self.host, localpart)
+            remove_owned(cursor, tables, account)
+            for each in also:
+                each(cursor, account)
+
+        await self.store.transaction(delete)
+
+    async def page(self, after: str = "", limit: int = 100) -> list[User]:
+        """Return accounts in the order of their names, those behind `after`, MOST at most."""
+        rows = await self.store.query(
+            f"SELECT {COLUMNS} FROM accounts WHERE host = ? AND localpart > ?"  # noqa: S608
+            " ORDER BY localpart LIMIT ?",
+            self.host,
+            after,
+            max(0, min(limit, MOST)),  # to SQLite a negative limit is none
+        )
+        return [User(*row) for row in rows]
+
+    async def count(self) -> int:
+        """Return how many accounts there are."""
+        rows = await self.store.query("SELECT count(*) FROM accounts WHERE host = ?", self.host)
+        return int(rows[0][0])
+
+    async def admins(self) -> list[str]:
+        """Return the localparts of those who may administer the host, MOST at most."""
+        rows = await self.store.query(
+            "SELECT localpart FROM accounts WHERE host = ? AND is_admin = 1"
+            " ORDER BY localpart LIMIT ?",
+            self.host,
+            MOST,
+        )
+        return [localpart for (localpart,) in rows]

@@ -1,0 +1,1 @@
+"""Floor 5: a server for tests of bots and clients."""
