@@ -1,0 +1,1 @@
+"""Measures imsuite beside other servers; docs/performance.md tells how."""

@@ -16,6 +16,7 @@ from benchmarks.loads.load import Lengths
 from benchmarks.report import failed_targets, machine, summary, table, write_json
 from benchmarks.runner import SERVERS, Run, runnable
 from benchmarks.servers.external import External, Place
+from benchmarks.servers.imsuite import Imsuite
 from benchmarks.targets import JUDGED
 
 STANDARD = ("imsuite", "prosody", "prosody-gen", "ejabberd")
@@ -32,7 +33,17 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--loads", help=f"of {', '.join(LOADS)}; separated by commas")
     words.add_argument("--quick", action="store_true", help="one short round, under two minutes")
     words.add_argument("--seconds", type=float, help="length of a measured window")
+    words.add_argument(
+        "--patience",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to wait, before each measurement, for others on the machine to be quiet",
+    )
     words.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    words.add_argument(
+        "--source", type=Path, metavar="FOLDER", help="checkout of imsuite to measure; this one"
+    )
     words.add_argument(
         "--external",
         metavar="DOMAIN,ADDRESS,PORT,TLSPORT,PID",
@@ -75,6 +86,8 @@ def main() -> int:
     allow_many_files()
     if options.external:
         External.place = Place.parse(options.external)
+    if options.source:
+        Imsuite.source = options.source.resolve()
     servers = chosen(options.servers, list(SERVERS), QUICK if options.quick else STANDARD)
     if options.external and "external" not in servers:
         servers.append("external")
@@ -89,7 +102,7 @@ def main() -> int:
     if not servers:
         raise SystemExit("no server to measure")
     folder = Path(tempfile.mkdtemp(prefix="imsuite-bench-"))
-    run = Run(folder, servers, loads, rounds, lengths, tell)
+    run = Run(folder, servers, loads, rounds, lengths, tell, options.patience)
     try:
         run.play()
     except KeyboardInterrupt:

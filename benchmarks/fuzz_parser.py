@@ -33,7 +33,7 @@ ROOTS = (
 )
 SEEDS = (
     b"<message to='a@b' type='chat'><body>Art thou?</body><active xmlns='urn:c'/></message>",
-    b'<message xmlns="jabber:client" xml:lang="en"><body>&lt;&#228;\xf0\x9f\x98\x80</body></message>',
+    b'<message xmlns="jabber:client" xml:lang="en"><body>&lt;&#228;\xc3\xa4</body></message>',
     b"<iq id='1' type='get'><query xmlns='jabber:iq:roster'/></iq>",
     b"<iq xmlns:f='urn:f'><f:x f:y='z'><f:x/></f:x></iq>",
     b"<db:result from='a' to='b'>key</db:result>",
@@ -86,7 +86,8 @@ class Tally:
         """One line for people; grown: KiB."""
         return (
             f"{self.inputs} inputs, {self.bytes} bytes, {self.stanzas} stanzas, "
-            f"{self.opened} of them opened, {self.errors} stream errors, {self.ends} ends, slowest {self.slowest * 1000:.1f} ms, "
+            f"{self.opened} of them opened, {self.errors} stream errors, {self.ends} ends, "
+            f"slowest {self.slowest * 1000:.1f} ms, "
             f"grown {grown} KiB, {seconds:.1f} s"
         )
 

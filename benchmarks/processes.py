@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 
 TICKS = os.sysconf("SC_CLK_TCK")  # a second
+QUIET = 0.15  # cores
 CPUCLOCK_SCHED = 2  # linux/posix-timers.h: the run time the scheduler counted
 
 
@@ -106,3 +107,13 @@ class Span:
         """Cores used by everybody else: the noise."""
         machine = (self.end.machine - self.start.machine) / self.wall
         return max(0.0, machine - self.server_busy - self.generator_busy)
+
+
+def wait_for_quiet(patience: float, pids: list[int]) -> None:
+    """Wait until others use less than QUIET cores, or patience seconds have passed."""
+    end = time.perf_counter() + patience
+    while time.perf_counter() < end:
+        start = Moment.now(pids)
+        time.sleep(0.25)
+        if Span(start, Moment.now(pids)).others_busy < QUIET:
+            return

@@ -35,6 +35,11 @@ def shown(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def judged(verdict: Verdict) -> str:
+    """Return what a verdict is about, in three digits: 0.351 is not 0.35."""
+    return "–" if verdict.value is None else f"{verdict.value:.3g}"
+
+
 def row(cells: Sequence[str]) -> str:
     """Return one line of the table."""
     first, *others = cells
@@ -96,7 +101,7 @@ def table(
             yield server_row(measurements, load.name, server)
         for verdict in verdicts:
             if verdict.target.load == load.name and verdict.passed is not None:
-                yield f"  {JUDGED}: {verdict.target}: {shown(verdict.value, 2)} {verdict.word}"
+                yield f"  {JUDGED}: {verdict.target}: {judged(verdict)} {verdict.word}"
 
 
 def summary(measurements: Sequence[Measurement]) -> Iterator[str]:
@@ -106,7 +111,7 @@ def summary(measurements: Sequence[Measurement]) -> Iterator[str]:
     yield f"targets of {JUDGED} (× peer: multiple of the better of {' and '.join(PEERS)})"
     for verdict in verdicts:
         target = str(verdict.target)
-        yield f"  {verdict.target.load:18}{target:20}{shown(verdict.value, 2):>8}  {verdict.word}"
+        yield f"  {verdict.target.load:18}{target:20}{judged(verdict):>8}  {verdict.word}"
     passed = sum(verdict.passed is True for verdict in verdicts)
     failed = sum(verdict.passed is False for verdict in verdicts)
     yield f"  {passed} passed, {failed} failed, {len(verdicts) - passed - failed} not measured"

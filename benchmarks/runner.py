@@ -12,6 +12,7 @@ from benchmarks.dialogue import Refused
 from benchmarks.loads.catalogue import ACCOUNTS, CONTACTS
 from benchmarks.loads.load import PASSWORD, Lengths, Load, Measurement, Stage, account_names
 from benchmarks.loop import Closed, Loop, Stalled
+from benchmarks.processes import wait_for_quiet
 from benchmarks.scram import ScramError
 from benchmarks.servers.certificate import write_certificate
 from benchmarks.servers.ejabberd import Ejabberd
@@ -40,6 +41,7 @@ class Run:
     rounds: int
     lengths: Lengths
     tell: Callable[[str], None]  # progress
+    patience: float = 0.0  # seconds to wait, before each measurement, for others to be quiet
     versions: dict[str, str] = attrs.field(factory=dict)
     measurements: list[Measurement] = attrs.field(factory=list)
     started: int = 0  # servers, for their folders' names
@@ -112,6 +114,7 @@ class Run:
         """Do one load on one server; a failure becomes a measurement that tells it."""
         gc.collect()
         try:
+            wait_for_quiet(self.patience, stage.server.pids)
             return load.measure(stage)
         except BROKEN as error:
             self.tell(f"{stage.name}, {load.title}: {type(error).__name__}: {error}")

@@ -6,10 +6,25 @@ COMPAT(wokkel 18.0.0): it still asks Twisted for names that Twisted has dropped 
 import sys
 import warnings
 from importlib import import_module
+from operator import methodcaller
 from types import ModuleType
 
 import constantly
 from twisted.python import compat
+
+_MODULES = (
+    "component",
+    "data_form",
+    "delay",
+    "disco",
+    "generic",
+    "muc",
+    "ping",
+    "pubsub",
+    "shim",
+    "subprotocols",
+    "xmppim",
+)
 
 
 def _lend() -> None:
@@ -29,9 +44,12 @@ def _import_quietly() -> None:
     """Import wokkel once, so that its use of deprecated names warns nobody."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for name in ("data_form", "delay", "disco", "generic", "muc", "ping", "pubsub", "xmppim"):
-            import_module(f"wokkel.{name}")
-        import_module("wokkel.component")
+        modules = [import_module(f"wokkel.{name}") for name in _MODULES]
+    for module in modules:
+        # deprecated functions of Twisted that would warn at each call
+        for name, method in (("iteritems", "items"), ("itervalues", "values")):
+            if name in vars(module):
+                setattr(module, name, methodcaller(method))
 
 
 _lend()

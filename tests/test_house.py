@@ -300,7 +300,26 @@ def test_every_hook_has_a_meaning():
 
 
 def test_every_command_has_a_meaning():
-    """§13.6: what `imsuitectl --help` says of each command and each of its options."""
+    """§13.6: what a command says of itself, wherever it is shown."""
+    command_class = importlib.import_module("imsuite.app.command").Command
+    commands = {
+        f"{name}.{word}": value
+        for name, module in house.import_all().items()
+        for word, value in vars(module).items()
+        if isinstance(value, command_class)
+    }
+    assert commands
+    none(f"{name} has no doc" for name, command in commands.items() if not command.doc.strip())
+    none(
+        f"{name} {field.name} has no doc"
+        for name, command in commands.items()
+        for field in attrs.fields(command.arguments)
+        if not str(field.metadata.get("doc", "")).strip()
+    )
+
+
+def test_imsuitectl_explains_itself():
+    """§13.6: imsuitectl --help has a word for each command and each of its options."""
     breaches = []
 
     def check(command: click.Command, path: str) -> None:
@@ -313,7 +332,14 @@ def test_every_command_has_a_meaning():
             for name, each in command.commands.items():
                 check(each, f"{path} {name}")
 
-    check(importlib.import_module("imsuite.app.ctl").main, "imsuitectl")
+    trees = [
+        value
+        for value in vars(importlib.import_module("imsuite.app.ctl")).values()
+        if isinstance(value, click.Command)
+    ]
+    assert trees
+    for tree in trees:
+        check(tree, f"imsuitectl {tree.name or ''}".strip())
     none(breaches)
 
 

@@ -1,0 +1,1 @@
+"""The loads: what the sessions do while the server is measured."""

@@ -46,7 +46,7 @@ class Measurement:
     others_busy: float | None = None  # cores
     mechanism: str = ""
     cipher: str = ""
-    faults: Faults = Faults()
+    faults: Faults = attrs.field(factory=Faults)
     failure: str = ""  # why there are no figures
 
 

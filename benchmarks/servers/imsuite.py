@@ -1,28 +1,48 @@
 """imsuite: the one place that knows how it is configured and launched."""
 
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from base64 import b64encode
 from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 
-from benchmarks.servers.server import NotStarted, Server
+from benchmarks.scram import stored_keys
+from benchmarks.servers.server import Server, free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+ITERATIONS = 10000  # its default
+SALT = b"2a6f1c3e-benchmark-salt"
 
-# features alike on all servers; SCRAM without TLS is for the plain loads
+# as far as this checkout has them: the same features that the other servers have
+FEATURES = (
+    "starttls sasl bind roster presence messages offline disco private vcard blocking ping time "
+    "version"
+).split()
+
+# no limit on rates, SCRAM without TLS for the plain loads
 CONFIGURATION = """
 [server]
 listen = ["c2s:{address}:{port}", "c2s-tls:{address}:{tls_port}"]
 data = "{data}"
-log = "{folder}/imsuite.log"
+max_connections_per_address = 20000
+
+[streams]
+rate = 0
 
 [hosts."{domain}"]
 certificate = "{certificate}"
+use = {features}
+
+[hosts."{domain}".features.starttls]
+required = false
 
 [hosts."{domain}".features.sasl]
 plaintext = true
@@ -31,92 +51,104 @@ plaintext = true
 
 @attrs.define(eq=False)
 class Imsuite(Server):
-    """imsuite of this checkout, on the reactor its documentation recommends."""
+    """imsuite of a checkout, copied at the first start: others may be working on it."""
+
+    source: ClassVar[Path] = ROOT  # the checkout; set from the command line
 
     @classmethod
     def missing(cls) -> str | None:
         """Return why it cannot run here."""
-        if not (ROOT / "twisted" / "plugins" / "imsuite_plugin.py").exists():
-            return "this checkout has no twisted/plugins/imsuite_plugin.py yet"
-        if not (BIN / "imsuitectl").exists():
-            return f"{BIN / 'imsuitectl'} is not installed (pip install -e .)"
+        if not (cls.source / "twisted" / "plugins" / "imsuite_plugin.py").exists():
+            return f"{cls.source} has no twisted/plugins/imsuite_plugin.py"
+        if not (BIN / "twistd").exists():
+            return f"{BIN / 'twistd'} is not there"
         return None
 
-    @property
-    def configuration(self) -> Path:
-        """The configuration file."""
-        return self.folder / "imsuite.toml"
-
     def version(self) -> str:
-        """Return version and commit."""
+        """Return version and commit, and the features it ran with."""
         try:
             number = metadata.version("imsuite")
         except metadata.PackageNotFoundError:
             number = "unreleased"
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty"],
-            cwd=ROOT,
+            cwd=self.source,
             capture_output=True,
             text=True,
             check=False,
         ).stdout.strip()
-        return f"imsuite {number} {commit}".strip()
+        return f"imsuite {number} {commit}, features {' '.join(self.features)}"
+
+    @property
+    def copy(self) -> Path:
+        """The folder with the code that runs."""
+        return self.folder.parent / "imsuite-code"
+
+    @property
+    def features(self) -> list[str]:
+        """The words of FEATURES that this code has a file for."""
+        files = (self.copy / "imsuite" / "features").glob("*_*")
+        words = {path.stem.partition("_")[2] for path in files}
+        return [word for word in FEATURES if word in words]
+
+    @property
+    def database(self) -> Path:
+        """The file that holds the accounts."""
+        return self.folder / "data" / "imsuite.db"
 
     def make_accounts(self, names: list[str], password: str) -> None:
-        """Add the accounts with imsuitectl, once; later servers get a copy of the data.
+        """Write the accounts into the database, as the other servers' are written to theirs.
 
-        That is one hash of a password for each account, which takes a while.
+        imsuite has made the tables before: it was started once in another folder.
         """
-        data = self.folder / "data"
-        kept = self.folder.parent / "imsuite-accounts"
-        made = kept / "made.json"
-        wanted = json.dumps([names, password])
-        if not made.exists() or made.read_text() != wanted:
-            shutil.rmtree(kept, ignore_errors=True)
-            kept.mkdir(parents=True)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.configure(data=kept / "data")
-            listed = kept / "accounts"
-            listed.write_text("".join(f"{name}@{self.domain} {password}\n" for name in names))
-            self.ctl("adduser", "--from", str(listed))
-            made.write_text(wanted)
-        shutil.copytree(kept / "data", data)
-
-    def ctl(self, *words: str) -> None:
-        """Run imsuitectl; raises NotStarted with what it said."""
-        done = subprocess.run(
-            [str(BIN / "imsuitectl"), "--config", str(self.configuration), *words],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
+        if not self.copy.exists():
+            leave = shutil.ignore_patterns("__pycache__", "dropin.cache")
+            for package in ("imsuite", "twisted"):
+                shutil.copytree(self.source / package, self.copy / package, ignore=leave)
+        empty = self.folder.parent / "imsuite-empty"
+        if not empty.exists():
+            first = attrs.evolve(self, folder=empty, port=free_port(), tls_port=free_port())
+            first.start()
+            first.stop()
+        shutil.copytree(empty / "data", self.folder / "data")
+        keys = stored_keys("sha256", password, SALT, ITERATIONS)
+        salt, stored, server = (
+            b64encode(part).decode() for part in (keys.salt, keys.stored_key, keys.server_key)
         )
-        if done.returncode:
-            raise NotStarted(f"imsuitectl {' '.join(words)}: {done.stdout}{done.stderr}")
+        verifiers = f"SCRAM-SHA-256${keys.iterations}:{salt}${stored}:{server}"  # RFC 5803
+        database = sqlite3.connect(self.database)
+        with database:
+            database.executemany(
+                "INSERT INTO accounts (host, localpart, verifiers, created) VALUES (?, ?, ?, 0)",
+                [(self.domain, name, verifiers) for name in names],
+            )
+        database.close()
 
-    def configure(self, data: Path | None = None) -> None:
-        """Write imsuite.toml; data: other than the folder's own."""
-        data = data or self.folder / "data"
-        data.mkdir(parents=True, exist_ok=True)
-        self.configuration.write_text(
+    def configure(self) -> None:
+        """Write imsuite.toml."""
+        (self.folder / "imsuite.toml").write_text(
             CONFIGURATION.format(
                 address=self.address,
                 port=self.port,
                 tls_port=self.tls_port,
-                data=data,
-                folder=self.folder,
+                data=self.folder / "data",
                 domain=self.domain,
                 certificate=self.certificate,
+                features=json.dumps(self.features),
             )
         )
 
     def command(self) -> list[str]:
-        """Return the command: twistd in the foreground."""
+        """Return the command: twistd in the foreground, its log on standard output."""
         return [
             str(BIN / "twistd"),
             "-n",
             "--pidfile=",
             "imsuite",
             "--config",
-            str(self.configuration),
+            str(self.folder / "imsuite.toml"),
         ]
+
+    def environment(self) -> dict[str, str]:
+        """Return an environment in which the copy is found before the checkout."""
+        return {**os.environ, "PYTHONPATH": str(self.copy)}

@@ -67,14 +67,16 @@ class Server(OrderedService):
         self.ports: list[tuple[str, int]] = []
         self._listeners: list[Listener] = []
 
-    def startService(self) -> None:  # noqa: N802
+    def startService(self) -> None:
         """Start everything, or nothing. Raises ImsuiteError, one clear line."""
         directory = Path(self.config.directory)
         made = not directory.exists()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as why:
-            raise ConfigError(f"{directory}: the data directory can not be made: {why.strerror}") from why
+            raise ConfigError(
+                f"{directory}: the data directory can not be made: {why.strerror}"
+            ) from why
         if made:
             self.log.info("data is kept in {directory}", directory=str(directory))
         self._make_hosts()
@@ -287,7 +289,7 @@ class _Store(Service):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def stopService(self) -> Any:  # noqa: N802
+    def stopService(self) -> Any:
         """Finish what was begun."""
         super().stopService()
         return self._store.close()
@@ -301,12 +303,12 @@ class _Threads(Service):
     def __init__(self, threads: ThreadPool) -> None:
         self._threads = threads
 
-    def startService(self) -> None:  # noqa: N802
+    def startService(self) -> None:
         """Start the pool; its threads come when they are needed."""
         super().startService()
         self._threads.start()
 
-    def stopService(self) -> None:  # noqa: N802
+    def stopService(self) -> None:
         """Wait for the threads."""
         super().stopService()
         self._threads.stop()
@@ -319,12 +321,12 @@ class _Host(Service):
         self._host = host
         self.setName(f"host {host.domain}")
 
-    def startService(self) -> None:  # noqa: N802
+    def startService(self) -> None:
         """Start the features."""
         super().startService()
         self._host.spawn(self._host.switch(hooks.STARTED).tell(self._host))
 
-    def stopService(self) -> Deferred[None]:  # noqa: N802
+    def stopService(self) -> Deferred[None]:
         """Stop the features."""
         super().stopService()
         self._host.requests.stop()
@@ -339,14 +341,16 @@ class _Streams(Service):
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def startService(self) -> None:  # noqa: N802
+    def startService(self) -> None:
         """Listen. Raises ListenError."""
         super().startService()
         server = self._server
-        for address, listener in zip(server.config.server.addresses, server._listeners, strict=True):
+        for address, listener in zip(
+            server.config.server.addresses, server._listeners, strict=True
+        ):
             server.ports.append((address.kind, listener.start()))
 
-    def stopService(self) -> Deferred[None]:  # noqa: N802
+    def stopService(self) -> Deferred[None]:
         """Listen no more, say system-shutdown, and let the streams drain."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop(self._server._listeners))

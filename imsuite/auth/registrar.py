@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred, gatherResults
 
 from imsuite.auth.limits import FailureLimits
 from imsuite.auth.secrets import ITERATIONS, SALT, Hasher, make_verifiers
 from imsuite.core import hooks
 from imsuite.core.host import Host
 from imsuite.core.interfaces import Table
+from imsuite.core.session import Session
 from imsuite.xmpp.address import localpart
-from imsuite.xmpp.errors import StreamError
+from imsuite.xmpp.errors import ImsuiteError, StreamError
 
 
 @attrs.define
@@ -45,24 +47,66 @@ class Registrar:
         await self.host.switch(hooks.ACCOUNT_CREATED).tell(jid)
         return jid
 
+    async def create_all(
+        self, accounts: Sequence[tuple[str, str, bool]]
+    ) -> list[ImsuiteError | None]:
+        """Make accounts: name, password, whether an administrator; return why not, or None.
+
+        They are hashed beside each other and entered in one transaction.
+        """
+        work = [self._prepared(name, password) for name, password, _ in accounts]
+        outcomes = await gatherResults([Deferred.fromCoroutine(each) for each in work])
+        rows = [
+            (*found, is_admin)
+            for found, (_, _, is_admin) in zip(outcomes, accounts, strict=True)
+            if not isinstance(found, ImsuiteError)
+        ]
+        now = int(self.host.clock.seconds() * 1_000_000)
+        existing = iter(await self.users.create_all(rows, now))
+        refused = [
+            found if isinstance(found, ImsuiteError) else next(existing) for found in outcomes
+        ]
+        for found, why_not in zip(outcomes, refused, strict=True):
+            if why_not is None:
+                jid = f"{found[0]}@{self.host.domain}"
+                await self.host.switch(hooks.ACCOUNT_CREATED).tell(jid)
+        return refused
+
+    async def _prepared(self, name: str, password: str) -> tuple[str, str] | ImsuiteError:
+        """Return localpart and verifiers, or why there are none."""
+        try:
+            return localpart(name), await self._hash(password)
+        except ImsuiteError as why:
+            return why
+
     async def set_password(self, local: str, password: str) -> None:
         """Change a password. Raises NoSuchAccount, InvalidPassword, TooBusy."""
         await self.users.set_verifiers(local, await self._hash(password))
         self.limits.forget(local)  # who knew the old password has lost its known address
         await self.host.switch(hooks.PASSWORD_CHANGED).tell(f"{local}@{self.host.domain}")
 
-    async def delete(self, local: str) -> None:
-        """Remove an account and all that belongs to it; its sessions end. Raises NoSuchAccount."""
+    async def delete(self, local: str, spared: Session | None = None) -> None:
+        """Remove an account and all that belongs to it; its sessions end. Raises NoSuchAccount.
+
+        spared: a session whose stream stays open, for the answer to whoever asked; it is bound
+        no longer.
+        """
         account = await self.host.account(local)
         if account is not None:
             await self.host.switch(hooks.ACCOUNT_DELETED).tell(account)
             for session in list(account.sessions.values()):
                 stream = session.stream
-                if stream is not None:
+                if stream is not None and session is not spared:
                     stream.fail(StreamError("not-authorized", "the account was removed"))
+                session.abandon()
                 await self.host.unbind(session)
-        await self.users.delete(local, self.tables)
+        # nobody finds the account while it is being removed, so that nothing of it comes back
         self.host.forget(local)
+        self.host.removing.add(local)
+        try:
+            await self.users.delete(local, self.tables)
+        finally:
+            self.host.removing.discard(local)
         self.limits.forget(local)
 
     async def _hash(self, password: str) -> str:

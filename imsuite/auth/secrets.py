@@ -19,11 +19,13 @@ from typing import ParamSpec, TypeVar, cast
 import attrs
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
+from imsuite.core.options import ge, le, option
 from imsuite.rules.sasl import HASHES, InvalidPassword, prepare_password, unbase64
 from imsuite.rules.scram import ALGORITHMS, SIZES, Verifier, derive
 from imsuite.xmpp.errors import ImsuiteError
 
 ITERATIONS = 10_000  # of PBKDF2, for each hash (XEP-0438 §4.5)
+FEWEST = 4096  # iterations (RFC 7677 §4)
 SALT = 16  # octets (XEP-0438 §4.4)
 
 # A password that comes in clear is checked against one hash; SHA-256 is there unless the
@@ -34,6 +36,19 @@ _VALUE = re.compile(r"SCRAM-([A-Z0-9-]+)\$([0-9]{1,9}):([^$:]+)\$([^$:]+):([^$:]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@attrs.frozen
+class PasswordOptions:
+    """[passwords]"""
+
+    iterations: int = option(
+        ITERATIONS,
+        "Iterations of PBKDF2 for each hash of a new password: what a guess costs whoever stole "
+        "the database, and a login a small device.",
+        ge(FEWEST),
+        le(10_000_000),
+    )
 
 
 class InvalidVerifiers(ImsuiteError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from twisted.internet.defer import DeferredLock
 from zope.interface import implementer
@@ -64,7 +64,8 @@ class Kept(Generic[T]):
 
     def of(self, account: Account) -> T:
         """Return what is kept of the account."""
-        return cast(T, account.kept[self._place])
+        kept: T = account.kept[self._place]  # asked for every stanza: no call
+        return kept
 
     def put(self, account: Account, value: T) -> None:
         """Replace what is kept of the account."""

@@ -101,7 +101,7 @@ def on(
     stage: Stage = Stage.RECORD,
     *,
     kind: str | Iterable[str] = (),
-    type: str | None | tuple[str | None, ...] = (),
+    type: str | tuple[str | None, ...] | None = (),
     child: tuple[str, str] | Iterable[tuple[str, str]] = (),
 ) -> Callable[[F], F]:
     """Step in at a hook; kind, type and child say which stanzas are of interest."""

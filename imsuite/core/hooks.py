@@ -98,6 +98,7 @@ ROSTER_CHANGED = Hook("ROSTER_CHANGED", "RosterChange", "a roster item changed")
 ACCOUNT_CREATED = Hook("ACCOUNT_CREATED", "str", "an account was made; its bare JID")
 PASSWORD_CHANGED = Hook("PASSWORD_CHANGED", "str", "a password was changed; the bare JID")
 ACCOUNT_DELETED = Hook("ACCOUNT_DELETED", "Account", "an account is about to be removed")
+CAPS_CHANGED = Hook("CAPS_CHANGED", "Session", "what a client supports became known or changed")
 STARTED = Hook("STARTED", "Host", "the host serves")
 STOPPING = Hook("STOPPING", "Host", "the host is about to stop")
 
@@ -154,7 +155,8 @@ class Switch:
             if len(self._by_shape) >= _SHAPES:
                 self._by_shape.clear()
             found = tuple(s.handler for s in self.steps if s.interest.matches(*shape))
-            if sum(map(len, stanza.children)) < 1024:  # remote input is not kept at any length
+            # remote input is not kept at any length
+            if sum(map(len, (shape[1] or "", *stanza.children))) < 1024:
                 self._by_shape[shape] = found
         return found
 

@@ -17,8 +17,9 @@ from imsuite.core import hooks
 from imsuite.core.account import Account, Kept
 from imsuite.core.feature import Answers, At, Feature, Negotiates, On, StreamFeature, Takes
 from imsuite.core.hooks import Handler, Hook, Passing, Step, Switch
-from imsuite.core.interfaces import ILoaded
+from imsuite.core.interfaces import IRoster
 from imsuite.core.requests import Requests
+from imsuite.rules.stream import Phase, may_offer
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import Dropped, ImsuiteError, StanzaError
 from imsuite.xmpp.stanza import Stanza, error
@@ -31,6 +32,7 @@ _OFFLINE = 2048  # accounts that stay loaded without a session
 _NO_ACCOUNT = At.HOST | At.NOBODY
 _UNANSWERED = frozenset(("error", "result"))
 _TO_SESSIONS = frozenset((None, "unavailable", "error"))  # presence that is for whoever is online
+Negotiator = Callable[[Any, Stanza], Any]  # a stream of whichever kind, and the element
 
 
 class FeatureConflict(ImsuiteError):
@@ -57,11 +59,12 @@ class Host:
         self.router = router
         self.features: dict[str, Feature] = {}
         self.stream_features: list[StreamFeature] = []
-        self.negotiations: dict[str, tuple[StreamFeature, Callable[[Any, Stanza], Any]]] = {}
+        self.negotiations: dict[str, list[tuple[StreamFeature, Negotiator]]] = {}
         self.accounts: dict[str, Account] = {}
         self.requests = Requests(self)
         self.authenticator: Any = None  # an auth.mechanisms.Authenticator
         self.registrar: Any = None  # an auth.registrar.Registrar
+        self.removing: set[str] = set()  # localparts of accounts that are on their way out
         self._resting: OrderedDict[str, Account] = OrderedDict()
         self._loading: dict[str, list[Deferred[Account | None]]] = {}
         self._keepers: list[Any] = []
@@ -108,10 +111,13 @@ class Host:
         """Enter a method into the dispatch maps."""
         if isinstance(mark, Negotiates):
             name = f"{mark.ns}}}{mark.name}"
-            if name in self.negotiations:
-                raise FeatureConflict(f"{self.domain}: two features negotiate {name}")
             assert isinstance(feature, StreamFeature)
-            self.negotiations[name] = (feature, method)
+            others = self.negotiations.setdefault(name, [])
+            for other, _ in others:
+                needs, forbids = feature.needs | other.needs, feature.forbids | other.forbids
+                if not needs & forbids:  # there is a phase that lets both
+                    raise FeatureConflict(f"{self.domain}: two features negotiate {name}")
+            others.append((feature, method))
             if feature not in self.stream_features:
                 self.stream_features.append(feature)
             return
@@ -133,12 +139,27 @@ class Host:
         if feature not in self.stream_features:
             self.stream_features.append(feature)
 
+    def negotiator(self, name: str, phase: Phase) -> Negotiator | None:
+        """Return what takes the element "namespace}name" on a stream in a phase, or None."""
+        for feature, method in self.negotiations.get(name, ()):
+            if may_offer(feature.needs, feature.forbids, phase):
+                return method
+        return None
+
     def find_feature(self, wanted: InterfaceClass) -> Any:
         """Return the feature that provides an interface, or None."""
         for feature in self.features.values():
             if wanted in providedBy(feature):
                 return feature
         return None
+
+    def trusts(self, account: Account, jid: JID) -> bool:
+        """Tell whether an account lets somebody know that it is there, and when (XEP-0030 §8)."""
+        if jid.bare == account.bare:
+            return True
+        roster = self.find_feature(IRoster)
+        item = None if roster is None else roster.item(account, jid.bare)
+        return item is not None and bool(item.state.from_)
 
     def keep(self, feature: Any) -> Kept[Any]:
         """Give an ILoaded feature, while it is being made, its place in each loaded account."""
@@ -160,6 +181,8 @@ class Host:
         found = self.accounts.get(local)
         if found is not None:
             return found
+        if local in self.removing:
+            return None
         waiting = self._loading.get(local)
         if waiting is not None:
             later: Deferred[Account | None] = Deferred()
@@ -311,6 +334,8 @@ class Host:
         account = await self.account(jid.local)
         if account is None:
             # RFC 6121 §8.5.1, pitfall 20: the same answer as from an account that hides
+            if jid.resource and passing.stanza.kind == "iq":
+                raise StanzaError("service-unavailable")
             later = self.receive(passing, At.NOBODY)
         else:
             later = self._find_in(account, passing, jid)
@@ -360,8 +385,11 @@ class Host:
         if type in _UNANSWERED:
             self.requests.settle(stanza, passing.sender)
             return None
+        # those of a client were checked; a component's may have any shape (RFC 6120 §8.2.3)
+        if len(stanza.children) != 1:
+            raise StanzaError("bad-request")
         handler = self._dispatch.get(("iq", type, stanza.children[0], at))
-        if handler is None or len(stanza.children) != 1:
+        if handler is None:
             raise StanzaError("service-unavailable")
         answer = handler(passing)
         if answer.__class__ is Stanza:
@@ -408,7 +436,7 @@ class Host:
         return StanzaError("internal-server-error")
 
     def send(self, stanza: Stanza) -> None:
-        """Send a stanza that this host made; its errors go nowhere."""
+        """Send a stanza that this host made; errors concern nobody but who asked by `requests`."""
         self.spawn(self._send(stanza))
 
     async def _send(self, stanza: Stanza) -> None:
@@ -422,8 +450,10 @@ class Host:
             later = self.router.route(passing)
             if later is not None:
                 await later
-        except (StanzaError, Dropped):
+        except Dropped:
             pass
+        except StanzaError as why:
+            self.requests.refused(stanza, why)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> Deferred[Any]:
         """Run a coroutine that nobody waits for; its failure is logged."""

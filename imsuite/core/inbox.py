@@ -67,6 +67,12 @@ class Inbox:
         else:
             self._last = last
 
+    def abandon(self) -> None:
+        """Forget what has come and is not handled yet."""
+        if self._queue:
+            self._queue.clear()
+            self._queued = 0
+
     async def _drain(self, later: Awaitable[None] | None) -> None:
         """Wait for the stanza at the head, then go on with those behind it."""
         queue = self._queue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import attrs
@@ -80,6 +80,52 @@ class IBlocking(Interface):
 
     def blocks(account: Any, jid: Any) -> bool:
         """Tell whether the account blocks that JID. Does not wait."""
+
+
+class IDisco(Interface):
+    """What this domain says about itself in service discovery (XEP-0030)."""
+
+    def info(at: Any) -> Any:
+        """Return a new disco#info <query/> without node, of that kind of address (an At)."""
+
+
+class IDiscoExtension(Interface):
+    """A feature that says more about an address than names of features (XEP-0030, XEP-0128)."""
+
+    def identities(at: Any) -> Iterable[tuple[str, str, str | None]]:
+        """Return category, type and name of further identities of that kind of address."""
+
+    def forms(at: Any) -> Iterable[Any]:
+        """Return data forms of wokkel that describe that kind of address."""
+
+
+class IDiscoNodes(Interface):
+    """A feature with nodes in service discovery. Both may answer with an awaitable."""
+
+    def node_info(passing: Any, at: Any, node: str) -> Any:
+        """Return a disco#info <query/> for a node, or None if the node is another's."""
+
+    def node_items(passing: Any, at: Any, node: str) -> Any:
+        """Return (jid, node, name) of each item of a node, or None if the node is another's.
+
+        node: "" for the address itself.
+        """
+
+
+class ICaps(Interface):
+    """What the clients of local accounts support (XEP-0115, XEP-0390)."""
+
+    def features(session: Any) -> frozenset[str] | None:
+        """Return the verified disco features of a client, None while unknown. Does not wait."""
+
+    def claimed(session: Any, claim: Any) -> None:
+        """Note which caps a client claims (a rules.caps.Claim), and find out what they mean."""
+
+
+class IIdle(Interface):
+    """A feature that ends streams of which the other side is gone."""
+
+    idle = Attribute("seconds without a byte after which a stream is checked; 0: never")
 
 
 class IAccount(Interface):

@@ -23,7 +23,9 @@ class NoSuchFeature(ImsuiteError):
 def all_features() -> dict[str, type[Feature]]:
     """Return every feature that is installed, by config word, in order of their numbers."""
     package = import_module("imsuite.features")
-    names = sorted(f"imsuite.features.{found.name}" for found in pkgutil.iter_modules(package.__path__))
+    names = sorted(
+        f"imsuite.features.{found.name}" for found in pkgutil.iter_modules(package.__path__)
+    )
     names += sorted(point.value for point in entry_points(group=GROUP))
     found: dict[str, type[Feature]] = {}
     for name in names:

@@ -61,16 +61,23 @@ class Requests:
         else:
             waiting.callback(answer)
 
+    def refused(self, request: Stanza, why: StanzaError) -> None:
+        """Know that a stanza could not be delivered; if it is an open request, it ends so."""
+        found = self._open.pop((request.to or "", request.id or ""), None)
+        if found is not None:
+            found[1].cancel()
+            found[0].errback(why)
+
     def _expire(self, to: str, id: str) -> None:
         waiting, _ = self._open.pop((to, id))
         waiting.errback(NoAnswer(to))
 
     def stop(self) -> None:
         """Give up all open requests."""
-        for waiting, call in self._open.values():
+        given_up, self._open = self._open, {}
+        for waiting, call in given_up.values():
             call.cancel()
             waiting.errback(NoAnswer("the server stops"))
-        self._open.clear()
 
 
 def _raised(answer: Stanza) -> StanzaError:

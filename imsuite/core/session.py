@@ -21,10 +21,10 @@ class Session(Inbox):
     """A bound resource.
 
     jid: its full JID; stream: what it writes to (`write`, `fail`, `pause`, `resume`, `peer`,
-    `secure`), None once it is gone; presence: the last available presence it broadcast, None
-    while it is unavailable; presence_since, since: when that came and when the session was bound,
-    seconds of the host's clock; priority: of that presence; interested: it asked for the roster
-    and so receives pushes (RFC 6121 §2.2); lang: xml:lang of its stream.
+    `secure`, `seen`), None once it is gone; presence: the last available presence it broadcast,
+    None while it is unavailable; presence_since, since: when that came and when the session was
+    bound, seconds of the host's clock; priority: of that presence; interested: it asked for the
+    roster and so receives pushes (RFC 6121 §2.2); lang: xml:lang of its stream.
     """
 
     __slots__ = (
@@ -172,6 +172,6 @@ class Session(Inbox):
             self.stream.resume()
 
     def _fail(self, why: StreamError) -> None:
+        self.abandon()  # RFC 6120 §4.9.1.1: nothing comes after a stream error
         if self.stream is not None:
             self.stream.fail(why)
-

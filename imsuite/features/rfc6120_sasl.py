@@ -9,7 +9,16 @@ import attrs
 from imsuite.auth.mechanisms import Authenticator, Channel, Mechanism, Outcome, Success
 from imsuite.core.feature import StreamFeature, negotiates
 from imsuite.core.options import each, ge, one_of, option
-from imsuite.rules.sasl import BINDINGS, HASHES, Challenge, Failure, Offer, SaslOptions, decode, encode
+from imsuite.rules.sasl import (
+    BINDINGS,
+    HASHES,
+    Challenge,
+    Failure,
+    Offer,
+    SaslOptions,
+    decode,
+    encode,
+)
 from imsuite.rules.stream import Phase
 from imsuite.streams.c2s import ClientStream
 from imsuite.xmpp import ns as NS
@@ -81,7 +90,9 @@ class Sasl(StreamFeature):
         names = "".join(f"<mechanism>{name}</mechanism>" for name in offer.mechanisms)
         bindings = "".join(f"<channel-binding type='{kind}'/>" for kind in offer.bindings)
         if bindings:
-            bindings = f"<sasl-channel-binding xmlns='{NS_BINDINGS}'>{bindings}</sasl-channel-binding>"
+            bindings = (
+                f"<sasl-channel-binding xmlns='{NS_BINDINGS}'>{bindings}</sasl-channel-binding>"
+            )
         return f"<mechanisms xmlns='{NS.SASL}'>{names}</mechanisms>{bindings}".encode()
 
     @negotiates(NS.SASL, "auth")
@@ -134,7 +145,9 @@ class Sasl(StreamFeature):
         data = "" if outcome.data is None else encode(outcome.data)
         stream.write(f"<success xmlns='{NS.SASL}'>{data}</success>".encode())
         account: Any = outcome.avatar
-        stream.authenticated(account, outcome.logout)
+        mechanism = _exchange(stream).mechanism
+        name = "" if mechanism is None else mechanism.name
+        stream.authenticated(account, outcome.logout, name)
 
     def _failed(self, stream: ClientStream, condition: str) -> None:
         """§6.4.5: the client may try again, a few times."""

@@ -150,9 +150,7 @@ class Presence(Feature):
             return
         item = self._roster.item(target.account, sender.bare)
         state = State.NONE if item is None else item.state
-        if not rules.shares_presence(
-            target.account.jid, sender, state, target.directed or ()
-        ):
+        if not rules.shares_presence(target.account.jid, sender, state, target.directed or ()):
             raise StanzaError("service-unavailable")
 
     # probes

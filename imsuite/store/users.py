@@ -119,6 +119,26 @@ class Users:
         """Add an account; created: µs since 1970 UTC. Raises AccountExists."""
         await self.store.transaction(insert, self.host, localpart, verifiers, created, is_admin)
 
+    async def create_all(
+        self, accounts: Iterable[tuple[str, str, bool]], created: int
+    ) -> list[AccountExists | None]:
+        """Add accounts in one transaction: localpart, verifiers, whether an administrator.
+
+        Returns None for each that was added.
+        """
+
+        def insert_all(cursor: Cursor) -> list[AccountExists | None]:
+            outcomes: list[AccountExists | None] = []
+            for localpart, verifiers, is_admin in accounts:
+                try:
+                    insert(cursor, self.host, localpart, verifiers, created, is_admin)
+                    outcomes.append(None)
+                except AccountExists as why:
+                    outcomes.append(why)
+            return outcomes
+
+        return await self.store.transaction(insert_all)
+
     async def find(self, localpart: str) -> User:
         """Return an account. Raises NoSuchAccount."""
         rows = await self.store.lookup(

@@ -37,8 +37,9 @@ class ClientStream:
 
     phase: how far it has come; host: chosen by the header's "to"; account: once it is
     authenticated; session: once it is bound; seen: when bytes last came, seconds of the clock;
-    tries: failed authentications; lang: xml:lang of the header; mechanism: what the SASL
-    feature keeps between two steps; write: sends bytes.
+    tries: failed authentications; registered: it made an account (XEP-0077); lang: xml:lang of the
+    header; mechanism: what the SASL feature keeps between two steps; sasl: name of the mechanism
+    by which it is authenticated; write: sends bytes.
     """
 
     __slots__ = (
@@ -57,6 +58,8 @@ class ClientStream:
         "mechanism",
         "phase",
         "reader",
+        "registered",
+        "sasl",
         "seen",
         "session",
         "tries",
@@ -75,7 +78,9 @@ class ClientStream:
         self.phase = Phase.SECURE if link.secure else Phase.NONE
         self.lang: str | None = None
         self.mechanism: object = None
+        self.sasl = ""
         self.tries = 0
+        self.registered = False
         self.seen = clients.clock.seconds()
         self._bucket: Bucket | None = None
         self._busy = False
@@ -92,6 +97,13 @@ class ClientStream:
     def peer(self) -> str:
         """Address of the client, for the log."""
         return str(self.link.peer)
+
+    @property
+    def largest(self) -> int:
+        """Largest stanza of the client once the features now offered are negotiated, bytes."""
+        clients = self._clients
+        later = Phase.AUTHENTICATED in self.phase
+        return (clients.limits if later else clients.limits_before).stanza_bytes
 
     @property
     def secure(self) -> bool:
@@ -224,14 +236,8 @@ class ClientStream:
             self.session.put(element)
             return
         assert self.host is not None
-        feature, method = self.host.negotiations.get(
-            f"{element.ns}}}{element.kind}", (None, None)
-        )
-        if (
-            feature is None
-            or method is None
-            or not may_offer(feature.needs, feature.forbids, self.phase)
-        ):
+        method = self.host.negotiator(f"{element.ns}}}{element.kind}", self.phase)
+        if method is None:
             self.fail(misplaced(element.ns, self.phase))
             return
         try:
@@ -282,12 +288,15 @@ class ClientStream:
         """Nothing more is read or written."""
         return self._ended
 
-    def authenticated(self, account: Account, logout: Callable[[], object]) -> None:
+    def authenticated(
+        self, account: Account, logout: Callable[[], object], sasl: str = ""
+    ) -> None:
         """Note who the client is; it opens a new stream (RFC 6120 §6.4.6).
 
-        logout: called once, when the stream ends.
+        logout: called once, when the stream ends; sasl: name of the mechanism.
         """
         self.account = account
+        self.sasl = sasl
         self._logout = logout
         self.phase |= Phase.AUTHENTICATED
         self.mechanism = None

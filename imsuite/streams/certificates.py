@@ -6,6 +6,7 @@ Every fault is a CertificateError of one line: which file, what is wrong, what t
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import os
@@ -170,7 +171,7 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
 def xmpp_names_of(certificate: x509.Certificate) -> frozenset[str]:
     """Return the domains of XmppAddr and of _xmpp-client/_xmpp-server SRVName, A-labels."""
     found = _subject_alternatives(certificate)
-    names = set()
+    names: set[str] = set()
     for other in found.get_values_for_type(x509.OtherName) if found is not None else ():
         text = _text_of(other.value)
         if other.type_id == ID_ON_DNS_SRV:
@@ -179,9 +180,9 @@ def xmpp_names_of(certificate: x509.Certificate) -> frozenset[str]:
                 continue
         elif other.type_id != ID_ON_XMPP_ADDR:
             continue
-        if text:
+        with contextlib.suppress(CertificateError):
             names.add(ascii_domain(text))
-    return frozenset(names)
+    return frozenset(names - {""})
 
 
 def covers(names: frozenset[str], xmpp_names: frozenset[str], domain: str) -> bool:
@@ -238,9 +239,8 @@ def _text_of(der: bytes) -> str:
     """Return the text of a DER string, '' if it is none."""
     if len(der) < 2 or der[0] not in (UTF8_STRING, IA5_STRING):
         return ""
-    start = 2 + (der[1] & 127 if der[1] & 128 else 0)
-    content = der[start:].decode("utf-8", "replace")
-    return content if _der(der[0], der[start:]) == der else ""
+    content = der[2 + (der[1] & 127 if der[1] & 128 else 0) :]
+    return content.decode("utf-8", "replace") if _der(der[0], content) == der else ""
 
 
 def _subject_alternatives(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
@@ -317,7 +317,8 @@ def _write(file: Path, content: bytes) -> None:
             os.fsync(out.fileno())
         partial.replace(file)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise CertificateError(
             f"{file}: cannot write the certificate made for it: {error.strerror};"
             " let the user who runs imsuite write in this folder"

@@ -25,8 +25,8 @@ from twisted.words.xish.domish import Element
 from wokkel.disco import DiscoHandler
 from wokkel.generic import FallbackHandler
 
-from imsuite.core.host import Host
 from imsuite.core.hooks import Passing
+from imsuite.core.host import Host
 from imsuite.core.router import Router
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import InvalidAddress, parse, wokkel_jid
@@ -58,13 +58,13 @@ class Mount(wokkel.component.InternalComponent):  # type: ignore[misc]  # wokkel
 
     # towards wokkel
 
-    def addRoute(self, domain: str, sink: Any) -> None:  # noqa: N802
+    def addRoute(self, domain: str, sink: Any) -> None:
         """Join the router; called by wokkel when the service starts."""
         self._sink = sink
         sink.addObserver("/*", self._from_handlers)
         self._server.services[domain] = self
 
-    def removeRoute(self, domain: str, sink: Any) -> None:  # noqa: N802
+    def removeRoute(self, domain: str, sink: Any) -> None:
         """Leave the router; called by wokkel when the service stops."""
         sink.removeObserver("/*", self._from_handlers)
         self._sink = None
@@ -81,9 +81,12 @@ class Mount(wokkel.component.InternalComponent):  # type: ignore[misc]  # wokkel
             raise StanzaError("service-unavailable")
         element = build(stanza.raw, stanza.ns)
         element["from"] = str(passing.sender)
-        if stanza.kind == "iq" and stanza.type in _ANSWERS and self._settle(element):
-            return
-        self._sink.send(element)
+        self._give(element)
+
+    def _give(self, element: Element) -> None:
+        answer = element.name == "iq" and element.getAttribute("type") in _ANSWERS
+        if not (answer and self._settle(element)) and self._sink is not None:
+            self._sink.send(element)
 
     def _settle(self, answer: Element) -> bool:
         found = self._requests.pop(answer.getAttribute("id", ""), None)
@@ -141,8 +144,8 @@ class Mount(wokkel.component.InternalComponent):  # type: ignore[misc]  # wokkel
         except Dropped:
             pass
         except StanzaError as why:
-            if stanza.type not in _ANSWERS and self._sink is not None:
-                self._sink.send(build(error(stanza, why).raw, NS.CLIENT))
+            if stanza.type not in _ANSWERS:
+                self._give(build(error(stanza, why).raw, NS.CLIENT))
 
 
 def mount(router: Router, host: Host, domain: str, handlers: Iterable[Any]) -> Mount:

@@ -165,7 +165,8 @@ class Reader:
             # in a CDATA section "<" begins no tag
             after = held.find(b"]]>", fed) + 3
             if after == 2:
-                after = len(held)
+                cut = max(held.rfind(b">", fed) + 1, held.rfind(b"<", fed), fed)
+                return self._parse(held, fed, cut, -1)
         last = held.rfind(b"<", after)
         if last < 0 or TAG.match(held, last):
             return self._parse(held, fed, held.rfind(b">", fed) + 1 or fed, -1)

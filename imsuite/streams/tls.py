@@ -23,16 +23,14 @@ ALPN_CLIENT = b"xmpp-client"  # XEP-0368 §3
 ALPN_SERVER = b"xmpp-server"
 
 # TLS 1.2 suites; those of TLS 1.3 all have forward secrecy and are OpenSSL's defaults
-CIPHERS = AcceptableCiphers.fromOpenSSLCipherString(  # type: ignore[no-untyped-call] # Twisted's
-    "ECDHE+AESGCM:ECDHE+CHACHA20"
-)
+CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20")
 TICKET_LIFE = 86400  # seconds
 
 # RFC 5929 §4.1: these are replaced by SHA-256
 WEAK_HASHES = (hashes.MD5, hashes.SHA1)
 
 
-class NoCommonProtocol(ImsuiteError):
+class NoCommonProtocol(ImsuiteError, SSL.Error):
     """The client offers ALPN protocols, and none of them is spoken here (RFC 7301 §3.2)."""
 
 

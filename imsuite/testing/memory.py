@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from imsuite.app.server import give_login
@@ -34,6 +33,7 @@ from imsuite.store.users import TABLES, Users
 from imsuite.streams.c2s import ClientStream
 from imsuite.streams.clients import Clients, StreamOptions
 from imsuite.streams.parser import Header, Limits, Reader
+from imsuite.testing.failures import Failures
 from imsuite.testing.memory_link import MemoryLink, MemoryTls, NoContexts
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import StreamError
@@ -72,7 +72,7 @@ class MemoryServer:
     domains: the first is `host`; features: config words ("default", "-word") or classes of
     features, None for those that are on by default; options: config word → name → value;
     streams: how streams are limited, by default without a limit of rate.
-    failures: exceptions that were logged meanwhile; a test should leave none behind.
+    failures: what was logged meanwhile; a test should leave none behind.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class MemoryServer:
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = BEGINNING
-        self.failures: list[LogEvent] = []
+        self.failures = Failures()
         self.store = Store("sqlite:///:memory:", self.clock)
         self.router = Router()
         self.clients = Clients(
@@ -98,8 +98,8 @@ class MemoryServer:
             self.router.hosts[domain] = host
             host.load_features(classes, _options(classes, options or {}))
         tables = dict.fromkeys((*TABLES, *(table for cls in classes for table in cls.tables)))
-        now(self.store.migrate(tuple(tables)))
-        globalLogPublisher.addObserver(self._observe)
+        self.store.open(tuple(tables))
+        self.failures.watch()
         hasher = Hasher(maybeDeferred)
         for host in self.hosts:
             give_login(host, HostOptions(), hasher, SECRET, self.clock, tuple(tables))
@@ -204,18 +204,13 @@ class MemoryServer:
             now(host.switch(hooks.STOPPING).tell(host))
             host.requests.stop()
         now(self.store.close())
-        globalLogPublisher.removeObserver(self._observe)
-
-    def _observe(self, event: LogEvent) -> None:
-        if "log_failure" in event:
-            self.failures.append(event)
+        self.failures.stop()
 
 
 class MemoryClient:
     """A client that is logged in.
 
-    jid: its full JID; stanzas: what it received and nobody has cleared yet; header: of the
-    server's stream; link, stream: what it talks through.
+    jid: its full JID; header: of the server's stream; link, stream: what it talks through.
     """
 
     def __init__(
@@ -226,7 +221,7 @@ class MemoryClient:
         self.link = link
         self.stream = stream
         self.header: Header | None = None
-        self.stanzas: list[Stanza] = []
+        self._stanzas: list[Stanza] = []
         self._received: list[str] = []
         self._reader = Reader(LIMITS)
 
@@ -238,6 +233,12 @@ class MemoryClient:
         """What it received, each stanza as the server wrote it; may be cleared."""
         self._read()
         return self._received
+
+    @property
+    def stanzas(self) -> list[Stanza]:
+        """What it received, as stanzas; cleared by `forget`."""
+        self._read()
+        return self._stanzas
 
     @property
     def session(self) -> Session:
@@ -272,7 +273,7 @@ class MemoryClient:
         """Clear what it received."""
         self._read()
         self._received.clear()
-        self.stanzas.clear()
+        self._stanzas.clear()
 
     def closes(self) -> None:
         """Say good-bye (RFC 6120 §4.4)."""
@@ -287,7 +288,7 @@ class MemoryClient:
         self.server.settle()
         for item in self._reader.feed(self.link.take()):
             if isinstance(item, Stanza):
-                self.stanzas.append(item)
+                self._stanzas.append(item)
                 self._received.append(item.raw.decode())
             elif isinstance(item, Header):
                 self.header = item

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from OpenSSL.SSL import Connection
 from zope.interface import implementer
 
 from imsuite.streams.ilink import ILink, IReceiver, ITlsContexts, ITlsInfo
@@ -35,7 +36,7 @@ class MemoryTls:
 class NoContexts:
     """Stands where certificates are, for links that only pretend TLS."""
 
-    def connection(self, alpn: tuple[bytes, ...] = (), domain: str | None = None) -> object:
+    def connection(self, alpn: tuple[bytes, ...] = (), domain: str | None = None) -> Connection:
         """Never called by a MemoryLink."""
         raise RuntimeError("TLS is only pretended here")
 

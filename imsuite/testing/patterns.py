@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLParser, XMLPullParser
 
 from imsuite.xmpp import ns as NS
@@ -47,7 +48,8 @@ class Wire:
             self._parser.feed(data)
             if hasattr(self._parser, "flush"):  # newer versions put tokens off otherwise
                 self._parser.flush()
-            for event, element in self._parser.read_events():
+            for event, what in self._parser.read_events():  # type: ignore[misc]
+                element = cast("Element", what)  # as it is for these two events
                 if event == "start":
                     self._open.append(element)
                     if len(self._open) == 1:

@@ -45,6 +45,5 @@ def imsuite_server(request: pytest.FixtureRequest) -> Iterator[TestServer]:
     marker = request.node.get_closest_marker("imsuite")
     with serve(**(marker.kwargs if marker else {})) as server:
         yield server
-    if server.failures:
-        texts = [event["log_failure"].getTraceback() for event in server.failures]
+    if texts := server.failures.take():
         pytest.fail("the server logged\n" + "\n".join(texts), pytrace=False)

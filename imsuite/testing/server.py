@@ -26,12 +26,12 @@ from typing import Any, TypeVar
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
-from twisted.logger import LogEvent, globalLogPublisher
 
 from imsuite.app.server import Server, make_server
 from imsuite.core.config import Config, HostOptions, ServerOptions
 from imsuite.core.registry import all_features
 from imsuite.streams.clients import StreamOptions
+from imsuite.testing.failures import Failures
 from imsuite.testing.pipes import TCPPipe, start_tls
 from imsuite.xmpp.address import parse
 
@@ -58,7 +58,7 @@ class TestServer:
 
     host, port: where clients connect (STARTTLS); tls_port: with TLS from the first byte; domain:
     the first of `domains`; ca_file: path of a PEM file with the certificates to trust; service:
-    the server itself, which belongs to its thread; failures: exceptions that it logged.
+    the server itself, which belongs to its thread; failures: what was logged meanwhile.
     """
 
     __test__ = False
@@ -73,7 +73,7 @@ class TestServer:
         self.port: int = ports["c2s"]
         self.tls_port: int = ports["c2s-tls"]
         self.ca_file = str(directory / "trusted.pem")
-        self.failures: list[LogEvent] = []
+        self.failures = Failures()
 
     def __repr__(self) -> str:
         return f"<TestServer {self.domain} on {self.host}:{self.port}>"
@@ -95,7 +95,8 @@ class TestServer:
 
     def run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
         """Return the result of a coroutine function, run in the server's thread."""
-        return _call(lambda: Deferred.fromCoroutine(function(*args)))
+        result: T = _call(lambda: Deferred.fromCoroutine(function(*args)))
+        return result
 
     # a Stage, for dialogues
 
@@ -153,13 +154,12 @@ def serve(
         try:
             _write_trusted(Path(directory))
             server = TestServer(service, domains, Path(directory))
-            observe = _observer(server.failures)
-            globalLogPublisher.addObserver(observe)
+            server.failures.watch()
             try:
                 yield server
             finally:
                 _call(service.stopService)
-                globalLogPublisher.removeObserver(observe)
+                server.failures.stop()
         finally:
             if service.running:
                 _call(service.stopService)
@@ -181,14 +181,6 @@ def _write_trusted(directory: Path) -> None:
         for certificate in _CERTIFICATE.findall(file.read_text())
     ]
     (directory / "trusted.pem").write_text("".join(found))
-
-
-def _observer(failures: list[LogEvent]) -> Callable[[LogEvent], None]:
-    def observe(event: LogEvent) -> None:
-        if "log_failure" in event and str(event.get("log_namespace", "")).startswith("imsuite"):
-            failures.append(event)
-
-    return observe
 
 
 def _call(function: Callable[[], Any]) -> Any:  # what it returns, waited for if it is a Deferred

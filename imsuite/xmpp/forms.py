@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from operator import methodcaller
 
 import imsuite._compat  # noqa: F401  makes wokkel importable
 
 # isort: split
 
 from twisted.words.xish.domish import Element
-from wokkel import data_form
 from wokkel.data_form import Error, Field, Form
 
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import StanzaError
-
-# COMPAT(wokkel 18.0.0): Twisted's iteritems warns of its deprecation each time a field is made
-data_form.iteritems = methodcaller("items")
 
 FORM_TYPES = frozenset(("form", "submit", "cancel", "result"))
 _JID_FIELDS = frozenset(("jid-single", "jid-multi"))

@@ -251,9 +251,7 @@ def presence(sender: str, to: str | None, type: str | None = None) -> Stanza:
 def iq_set(sender: str | None, to: str, id: str, payload: Element) -> Stanza:
     """Return an IQ set, such as a push."""
     name = f"{payload.uri}}}{payload.name}"
-    return make(
-        "iq", {"type": "set", "from": sender, "to": to, "id": id}, to_bytes(payload), name
-    )
+    return make("iq", {"type": "set", "from": sender, "to": to, "id": id}, to_bytes(payload), name)
 
 
 def result(request: Stanza, payload: Element | None = None) -> Stanza:
@@ -279,9 +277,7 @@ def error(request: Stanza, why: StanzaError, by: str | None = None) -> Stanza:
         inner += b"<%s xmlns=%s/>" % (why.app[1].encode(), quoted(why.app[0]))
     said_by = b"" if by is None else b" by=%s" % quoted(by)
     inner = b"<error type='%s'%s>%s</error>" % (why.type.encode(), said_by, inner)
-    return make(
-        request.kind, _swapped(request, "error"), inner, f"{NS.CLIENT}}}error"
-    )
+    return make(request.kind, _swapped(request, "error"), inner, f"{NS.CLIENT}}}error")
 
 
 def _swapped(request: Stanza, type: str) -> dict[str, str | None]:

@@ -61,7 +61,7 @@ def test_another_address_ends_the_stream(pair, claimed):
         f"<message {TO}/>",
         f"<message\n{TO}\t/>",
         f"<message {TO} from = 'romeo@example.org'  ></message>",
-        f'<message to="juliet@example.org/balcony" id="a>b"><body/></message>',
+        '<message to="juliet@example.org/balcony" id="a>b"><body/></message>',
         f"<message {TO} from2='x'/>",
         f"<message {TO} id=' from=&apos;x&apos; '/>",
         f"<message {TO}><x xmlns='u' from='evil@example.org'/></message>",
@@ -88,9 +88,7 @@ def test_the_language_of_the_stream_is_added(make):
     assert languages == ["cs-CZ", "en"]
 
 
-@pytest.mark.parametrize(
-    "lang", ["", "de'x", "toolongatag", "a<b", "en_GB", "en-" + "x" * 4000]
-)
+@pytest.mark.parametrize("lang", ["", "de'x", "toolongatag", "a<b", "en_GB", "en-" + "x" * 4000])
 def test_a_language_that_is_none_is_not_added(make, lang):
     server = make()
     romeo = login(server, "romeo@example.org/orchard", lang=lang)
@@ -112,8 +110,11 @@ def test_a_language_that_is_none_is_not_added(make, lang):
 def test_an_iq_of_another_shape_is_a_bad_request(pair, iq):
     """§8.2.3"""
     (got,) = pair().romeo.says(iq)
-    assert holds(got, "<iq type='error'><error type='modify'><bad-request xmlns="
-                 "'urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+    assert holds(
+        got,
+        "<iq type='error'><error type='modify'><bad-request xmlns="
+        "'urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+    )
 
 
 @pytest.mark.parametrize("iq", ["<iq type='result'/>", "<iq type='error'/>"])
@@ -183,9 +184,12 @@ def test_a_slow_stanza_holds_back_its_own_stream_only(pair):
 def test_a_refusal_goes_to_the_sender(pair):
     clients = pair(Gate)
     (got,) = clients.romeo.says(f"<message {TO} id='refused'/>")
-    assert holds(got, "<message type='error' id='refused' from='juliet@example.org/balcony'>"
-                 "<error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
-                 "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no</text></error></message>")
+    assert holds(
+        got,
+        "<message type='error' id='refused' from='juliet@example.org/balcony'>"
+        "<error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+        "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no</text></error></message>",
+    )
     assert clients.juliet.received == []
 
 

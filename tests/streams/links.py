@@ -155,9 +155,13 @@ class TlsClient:
         self._run(lambda: self.tls.write(data))
 
     def read(self, size: int) -> bytes:
+        """Return that many bytes, fewer if the server said that it closes."""
         got = b""
         while len(got) < size:
-            got += self._run(partial(self.tls.read, size - len(got)))
+            data = self._run(partial(self.tls.read, size - len(got)))
+            if not data:  # close_notify; a bare end of the connection raises
+                break
+            got += data
         return got
 
     def certificate(self) -> bytes:

@@ -40,16 +40,21 @@ def secured(world, contexts, name="example.org", *, alpn=(), domain=None, **opti
     return receiver, client
 
 
-def pyopenssl_client(contexts, **versions):
-    """Return a server's and a client's connection of pyOpenSSL after their handshake."""
-    context = SSL.Context(SSL.TLS_METHOD)
-    if "version" in versions:
-        context.set_max_proto_version(versions["version"])
+def pyopenssl_client(contexts, version, before=None):
+    """Return a server's and a client's connection of pyOpenSSL after their handshake.
+
+    before: an earlier client's connection, to be resumed.
+    """
+    if before is None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_max_proto_version(version)
+    else:
+        context = before.get_context()
     client, server = SSL.Connection(context), contexts.connection()
     client.set_connect_state()
-    if "session" in versions:
-        client.set_session(versions["session"])
-    client.set_tlsext_host_name(versions.get("name", b"example.net"))
+    if before is not None:
+        client.set_session(before.get_session())
+    client.set_tlsext_host_name(b"example.net")
     for _ in range(6):
         for one, other in ((client, server), (server, client)):
             try:
@@ -263,6 +268,7 @@ def test_alpn_agrees_on_the_first_of_ours(world, contexts, offered, agreed):
     client = TlsClient(world, peer, "example.org", alpn=offered)
     client.handshake()
     assert client.tls.selected_alpn_protocol() == agreed
+    world.until(lambda: receiver.link.secure)
     assert receiver.link.tls.alpn == agreed
 
 
@@ -273,7 +279,7 @@ def test_alpn_without_ours_is_refused(world, contexts, kind, name):
         receiver, peer = world.link()
         receiver.link.start_tls(contexts, (ALPN_CLIENT,))
         client = TlsClient(world, peer, name, alpn=["h2", "http/1.1"])
-        with pytest.raises(ssl.SSLError, match="NO_APPLICATION_PROTOCOL"):
+        with pytest.raises(ssl.SSLError, match="no application protocol"):
             client.handshake()
         world.until(lambda: receiver.lost)  # noqa: B023
         assert receiver.lost == ["TLS handshake failed: no common ALPN protocol"]
@@ -292,7 +298,7 @@ def test_alpn_is_no_matter_of_starttls(world, contexts):
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 def test_channel_binding_is_the_same_on_both_sides(contexts, certificates, version):
     """RFC 9266 §2, RFC 5929 §4."""
-    server, client = pyopenssl_client(contexts, version=version)
+    server, client = pyopenssl_client(contexts, version)
     info = TlsInfo(slimtls.Slim(server))
     ours = info.channel_binding("tls-exporter")
     assert len(ours) == 32
@@ -334,17 +340,16 @@ def test_end_point_binding_uses_the_hash_of_the_signature(world):
 
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 def test_tickets_resume_until_keys_are_rotated(contexts, version):
-    _, client = pyopenssl_client(contexts, version=version)
-    session = client.get_session()
-    _, client = pyopenssl_client(contexts, version=version, session=session)
-    assert slimtls._lib.SSL_session_reused(client._ssl) == 1
+    _, first = pyopenssl_client(contexts, version)
+    _, second = pyopenssl_client(contexts, version, first)
+    assert slimtls._lib.SSL_session_reused(second._ssl) == 1
     contexts.rotate()
-    _, client = pyopenssl_client(contexts, version=version, session=session)
-    assert slimtls._lib.SSL_session_reused(client._ssl) == 0
+    _, third = pyopenssl_client(contexts, version, second)
+    assert slimtls._lib.SSL_session_reused(third._ssl) == 0
 
 
 def test_client_cannot_renegotiate(contexts):
-    server, client = pyopenssl_client(contexts, version=SSL.TLS1_2_VERSION)
+    server, client = pyopenssl_client(contexts, SSL.TLS1_2_VERSION)
     assert client.renegotiate()
     channel = slimtls.Slim(server)
     for _ in range(5):
@@ -403,7 +408,7 @@ def test_broken_record_loses_the_link_with_an_alert(world, contexts, kind):
     world.until(lambda: receiver.lost)
     (reason,) = receiver.lost
     assert reason.startswith("TLS failed: ")
-    with pytest.raises(ssl.SSLError, match="ALERT"):
+    with pytest.raises(ssl.SSLError, match="alert"):
         client.read(1)
     again, other = secured(world, contexts)
     other.send(b"others do not notice")
@@ -416,8 +421,7 @@ def test_close_says_so_in_tls(world, contexts, kind):
     receiver.link.write(b"bye")
     receiver.link.close()
     assert client.read(3) == b"bye"
-    with pytest.raises(ssl.SSLZeroReturnError):
-        client.read(1)
+    assert client.read(1) == b""
     client.peer.close()
     world.until(lambda: receiver.lost)
 

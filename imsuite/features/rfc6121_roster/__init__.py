@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +12,6 @@ from zope.interface import implementer
 
 from imsuite.core.account import Account, Kept
 from imsuite.core.feature import At, StreamFeature, answers, on, takes
-from imsuite.core.host import Host
 from imsuite.core.hooks import (
     ACCOUNT_DELETED,
     AVAILABLE,
@@ -25,9 +22,11 @@ from imsuite.core.hooks import (
     RosterChange,
     Stage,
 )
-from imsuite.core.interfaces import ILoaded, IPresence, IRoster, Table
+from imsuite.core.host import Host
+from imsuite.core.interfaces import ILoaded, IPresence, IRoster
 from imsuite.core.options import ge, option
 from imsuite.core.session import Session
+from imsuite.features.rfc6121_roster.storage import TABLES, Roster, load, write
 from imsuite.rules import roster as rules
 from imsuite.rules import subscription
 from imsuite.rules.roster import Fetch, RosterItem
@@ -37,10 +36,9 @@ from imsuite.streams.c2s import ClientStream
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import Dropped, StanzaError
-from imsuite.xmpp.stanza import Stanza, iq_set, make, result, to_bytes
+from imsuite.xmpp.stanza import Stanza, iq_set, make, result
 
 OFFER = b"<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
-REMEMBERED = 200  # removed items of one account that are kept for versioning
 
 
 @attrs.frozen
@@ -53,28 +51,6 @@ class Options:
     groups: int = option(64, "Most groups one contact may be in.", ge(1))
 
 
-@attrs.define
-class Roster:
-    """What is kept of a loaded account.
-
-    items: by bare JID of the contact; requests: the raw subscription request of each contact
-    that waits for an answer; version: of the roster now; oldest: since which all changes are
-    known.
-    """
-
-    items: dict[str, RosterItem]
-    requests: dict[str, bytes]
-    version: int
-    oldest: int
-
-    def state(self, contact: str) -> State:
-        """Return the state of the subscription to and from a contact."""
-        item = self.items.get(contact)
-        if item is not None:
-            return item.state
-        return State.NONE_PENDING_IN if contact in self.requests else State.NONE
-
-
 @implementer(IRoster, ILoaded)
 class RosterFeature(StreamFeature):
     """Keep each account's contacts, and who may see whose presence."""
@@ -85,42 +61,7 @@ class RosterFeature(StreamFeature):
     needs = Phase.AUTHENTICATED
     forbids = Phase.BOUND
     rank = 40
-    tables = (
-        Table(
-            "roster",
-            (
-                """CREATE TABLE roster (
-                    account TEXT NOT NULL,     -- bare JID
-                    contact TEXT NOT NULL,     -- bare JID
-                    name TEXT NOT NULL,
-                    groups TEXT NOT NULL,      -- JSON list
-                    state TEXT NOT NULL,       -- rules.subscription.State
-                    approved INTEGER NOT NULL, -- 1: pre-approved
-                    removed INTEGER NOT NULL,  -- 1: no longer in the roster
-                    version BIGINT NOT NULL,   -- of the last change
-                    PRIMARY KEY (account, contact))""",
-            ),
-        ),
-        Table(
-            "roster_versions",
-            (
-                """CREATE TABLE roster_versions (
-                    account TEXT NOT NULL PRIMARY KEY,
-                    version BIGINT NOT NULL,  -- of the roster now
-                    oldest BIGINT NOT NULL)   -- since which all changes are known""",
-            ),
-        ),
-        Table(
-            "roster_requests",
-            (
-                """CREATE TABLE roster_requests (
-                    account TEXT NOT NULL,  -- who is asked
-                    contact TEXT NOT NULL,  -- who asks
-                    stanza {blob} NOT NULL,
-                    PRIMARY KEY (account, contact))""",
-            ),
-        ),
-    )
+    tables = TABLES
 
     def __init__(self, host: Host, options: Options) -> None:
         super().__init__(host, options)
@@ -138,26 +79,7 @@ class RosterFeature(StreamFeature):
 
     def load(self, cursor: Any, account: str) -> Roster:
         """Return the roster of an account."""
-        if cursor is None:
-            return Roster({}, {}, 1, 1)
-        cursor.execute(
-            "SELECT contact, name, groups, state, approved FROM roster"
-            " WHERE account = ? AND removed = 0",
-            (account,),
-        )
-        items = {
-            contact: RosterItem(
-                parse(contact), name, tuple(json.loads(groups)), State[state], bool(approved)
-            )
-            for contact, name, groups, state, approved in cursor.fetchall()
-        }
-        cursor.execute(
-            "SELECT contact, stanza FROM roster_requests WHERE account = ?", (account,)
-        )
-        requests = {contact: bytes(stanza) for contact, stanza in cursor.fetchall()}
-        cursor.execute("SELECT version, oldest FROM roster_versions WHERE account = ?", (account,))
-        version, oldest = cursor.fetchone() or (1, 1)
-        return Roster(items, requests, version, oldest)
+        return load(cursor, account)
 
     # for other features
 
@@ -395,7 +317,7 @@ class RosterFeature(StreamFeature):
         if not account.temporary:
             raw = None if pending is None else pending.raw
             oldest = await self.host.store.transaction(
-                _write, account.bare, item, removed, version, oldest, contact, request, raw
+                write, account.bare, item, removed, version, oldest, contact, request, raw
             )
         if item is not None:
             if removed:
@@ -419,66 +341,3 @@ class RosterFeature(StreamFeature):
     def _push_to(self, session: Session, element: Element, version: int) -> None:
         query = rules.query_element((element,), version)
         session.send(iq_set(None, session.full, secrets.token_hex(6), query))
-
-
-def _write(
-    cursor: Any,
-    account: str,
-    item: RosterItem | None,
-    removed: bool,
-    version: int,
-    oldest: int,
-    contact: str,
-    request: Request,
-    raw: bytes | None,
-) -> int:
-    """Write one change of a roster; return since which version all changes are known now."""
-    if item is not None:
-        cursor.execute("DELETE FROM roster WHERE account = ? AND contact = ?", (account, item.jid.bare))
-        cursor.execute(
-            "INSERT INTO roster (account, contact, name, groups, state, approved, removed, version)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                account,
-                item.jid.bare,
-                "" if removed else item.name,
-                json.dumps([] if removed else item.groups),
-                State.NONE.name if removed else item.state.name,
-                int(item.approved and not removed),
-                int(removed),
-                version,
-            ),
-        )
-        if removed:
-            oldest = max(oldest, _forget_oldest(cursor, account))
-        cursor.execute("DELETE FROM roster_versions WHERE account = ?", (account,))
-        cursor.execute(
-            "INSERT INTO roster_versions (account, version, oldest) VALUES (?, ?, ?)",
-            (account, version, oldest),
-        )
-    if request is not Request.KEEP:
-        cursor.execute(
-            "DELETE FROM roster_requests WHERE account = ? AND contact = ?", (account, contact)
-        )
-    if request is Request.STORE and raw is not None:
-        cursor.execute(
-            "INSERT INTO roster_requests (account, contact, stanza) VALUES (?, ?, ?)",
-            (account, contact, raw),
-        )
-    return oldest
-
-
-def _forget_oldest(cursor: Any, account: str) -> int:
-    """Let go of the removals that are too many; return the version of the last one that went."""
-    cursor.execute(
-        "SELECT version FROM roster WHERE account = ? AND removed = 1"
-        " ORDER BY version DESC LIMIT 1 OFFSET ?",
-        (account, REMEMBERED),
-    )
-    row = cursor.fetchone()
-    if row is None:
-        return 0
-    cursor.execute(
-        "DELETE FROM roster WHERE account = ? AND removed = 1 AND version <= ?", (account, row[0])
-    )
-    return int(row[0])

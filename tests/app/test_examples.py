@@ -1,0 +1,89 @@
+"""The examples and the documented ways to start work."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20  # seconds
+HEADER = (
+    b"<stream:stream to='localhost' version='1.0' xmlns='jabber:client'"
+    b" xmlns:stream='http://etherx.jabber.org/streams'>"
+)
+
+
+@contextlib.contextmanager
+def running(arguments, folder, **environment):
+    """Run twistd until it says that it serves; yield what it printed until then."""
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    printed = ""
+    try:
+        for line in process.stdout:
+            printed += line
+            if "imsuite serves" in line:
+                break
+        else:
+            pytest.fail(f"it did not start:\n{printed}")
+        yield printed
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=PATIENCE)
+    assert "Server Shut Down" in rest
+    assert process.returncode == -signal.SIGTERM  # twistd ends as the signal would have ended it
+
+
+def free_port():
+    """Return a port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return str(sock.getsockname()[1])
+
+
+def answers(port):
+    """Open a stream and tell whether STARTTLS is offered."""
+    with socket.create_connection(("127.0.0.1", int(port)), PATIENCE) as sock:
+        sock.sendall(HEADER)
+        seen = b""
+        while b"</stream:features>" not in seen:
+            data = sock.recv(4096)
+            assert data, seen
+            seen += data
+    return b"<starttls" in seen
+
+
+def test_the_embedding_example_serves_a_page_and_a_stream(tmp_path):
+    """docs/embedding.md: the server is a service among others."""
+    port, web_port = free_port(), free_port()
+    tac = str(ROOT / "examples" / "embedded.tac")
+    with running(["-y", tac], tmp_path, PORT=port, WEB_PORT=web_port):
+        assert answers(port)
+        with socket.create_connection(("127.0.0.1", int(web_port)), PATIENCE) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert b"200 OK" in sock.recv(4096)
+
+
+def test_the_five_lines_of_the_document_start_a_server(tmp_path):
+    """docs/embedding.md: what it prints is what runs."""
+    text = (ROOT / "docs" / "embedding.md").read_text()
+    lines = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    port = free_port()
+    config = tmp_path / "imsuite.toml"
+    config.write_text(f'[server]\nlisten = ["c2s:127.0.0.1:{port}"]\ndata = "{tmp_path}/data"\n')
+    tac = tmp_path / "five.tac"
+    tac.write_text(lines.replace("/etc/imsuite/imsuite.toml", str(config)))
+    with running(["-y", str(tac)], tmp_path):
+        assert answers(port)
