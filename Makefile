@@ -49,8 +49,9 @@ format: $(VENV)/.dev ## put the code into its usual form
 types: $(VENV)/.dev ## check the types
 	$(BIN)/mypy --strict
 
-docs: $(VENV)/.dev ## write docs/specs.md, docs/options.md and etc/imsuite.toml anew
+docs: $(VENV)/.dev ## write what the code knows into docs/ and etc/imsuite.toml
 	$(BIN)/python -m imsuite.app.reference
+	$(BIN)/python -m tests.house_tree
 
 bench: $(VENV)/.dev ## measure the hot path
 	$(BIN)/python -m benchmarks $(ARGS)

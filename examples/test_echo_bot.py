@@ -23,6 +23,7 @@ async def connected(client, server):
 
 def test_the_bot_repeats_what_it_is_told(imsuite_server):
     """What romeo says to the bot comes back."""
+
     async def talk():
         bot = EchoBot(*account("bot"))
         romeo = slixmpp.ClientXMPP(*account("romeo"))

@@ -13,7 +13,6 @@ import constantly
 from twisted.python import compat
 
 _MODULES = (
-    "component",
     "data_form",
     "delay",
     "disco",
@@ -40,17 +39,21 @@ def _lend() -> None:
         sys.modules["twisted.python.constants"] = constants
 
 
-def _import_quietly() -> None:
-    """Import wokkel once, so that its use of deprecated names warns nobody."""
+def import_quietly(name: str) -> ModuleType:
+    """Import a module of wokkel, so that its use of deprecated names warns nobody.
+
+    `component` is left to whoever needs it: it installs Twisted's reactor.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        modules = [import_module(f"wokkel.{name}") for name in _MODULES]
-    for module in modules:
-        # deprecated functions of Twisted that would warn at each call
-        for name, method in (("iteritems", "items"), ("itervalues", "values")):
-            if name in vars(module):
-                setattr(module, name, methodcaller(method))
+        module = import_module(f"wokkel.{name}")
+    # deprecated functions of Twisted that would warn at each call
+    for old, method in (("iteritems", "items"), ("itervalues", "values")):
+        if old in vars(module):
+            setattr(module, old, methodcaller(method))
+    return module
 
 
 _lend()
-_import_quietly()
+for _name in _MODULES:
+    import_quietly(_name)

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from typing import ClassVar
 
 from benchmarks.scram import ScramClient
 
@@ -17,7 +18,12 @@ class Closed(Exception):
 
 
 class Client:
-    """One connection. jid: full, once bound; sock: its socket, or TLS around it."""
+    """One connection. jid: full, once bound; sock: its socket, or TLS around it.
+
+    made: those that nobody closed yet, newest last.
+    """
+
+    made: ClassVar[list["Client"]] = []
 
     def __init__(self, server, tls=True):
         self.server = server
@@ -25,6 +31,7 @@ class Client:
         self.sock = socket.create_connection((server.host, server.port), PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._held = b""
+        self.made.append(self)
         self.open()
         if tls:
             self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
@@ -87,3 +94,11 @@ class Client:
     def close(self):
         """Vanish."""
         self.sock.close()
+        if self in self.made:
+            self.made.remove(self)
+
+    @classmethod
+    def close_since(cls, count):
+        """Close those made after there were that many."""
+        for client in cls.made[count:]:
+            client.close()

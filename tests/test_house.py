@@ -6,6 +6,8 @@ import ast
 import importlib
 import inspect
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections import Counter
@@ -19,7 +21,7 @@ from zope.interface import directlyProvidedBy, implementedBy
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyClass, verifyObject
 
-from tests import house
+from tests import house, house_tree
 from tests.house import ROOT, TESTS, shown
 
 LONGEST_FILE = 500  # lines
@@ -136,7 +138,7 @@ def test_files_are_short():
     """§13.3, §2: 500 lines for a file, 2,000 for core/."""
     lines = {
         path: len(path.read_text().splitlines())
-        for path in house.python_files("imsuite", "twisted", "tests", "benchmarks")
+        for path in house.python_files("imsuite", "twisted", "tests", "benchmarks", "examples")
     }
     none(f"{shown(path)}: {count} lines" for path, count in lines.items() if count > LONGEST_FILE)
     core = sum(count for path, count in lines.items() if path.is_relative_to(ROOT / "imsuite/core"))
@@ -160,7 +162,7 @@ def test_tags_in_comments_say_where_to_look():
     bare = re.compile(r"#\s*(?:(?:TODO|COMPAT|UNCLEAR)\b(?!\([^)]+\))|(?:FIXME|XXX|HACK)\b)")
     none(
         f"{shown(path)}:{line} {text}"
-        for path in house.python_files("imsuite", "tests", "benchmarks")
+        for path in house.python_files("imsuite", "tests", "benchmarks", "examples")
         for line, text in house.comments(path)
         if bare.search(text)
     )
@@ -384,25 +386,24 @@ def documents() -> list[Path]:
     return [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("news/*.md")]
 
 
-def test_architecture_names_every_module():
-    """§2: the tree of the document is the tree there is."""
-    text = (ROOT / "docs/architecture.md").read_text()
-    listed: dict[str, set[str]] = {}
-    package = ""
-    for line in text.split("\nimsuite/\n", 1)[1].split("\ntests/\n", 1)[0].splitlines():
-        if entry := re.match(r" {2}(\w+)/(.*)", line):
-            package, line = entry[1], entry[2]
-        listed.setdefault(package, set()).update(line.split())
-    there: dict[str, set[str]] = {name: set() for name in listed if name}
-    for module in house.modules():
-        parts = module.split(".")
-        if len(parts) == 3:
-            there.setdefault(parts[1], set()).add(parts[2])
+def test_written_documents_are_up_to_date(tmp_path):
+    """§13.9: they are what `make docs` would write."""
+    for part in ("imsuite", "docs", "etc"):
+        without = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=without)
+    command = [sys.executable, "-m", "imsuite.app.reference"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
     none(
-        f"{name}/: {' '.join(sorted(listed.get(name, set()) ^ names))} in one of them only"
-        for name, names in there.items()
-        if listed.get(name) != names
+        f"{name} is out of date; run `make docs`"
+        for name in ("docs/specs.md", "docs/options.md", "etc/imsuite.toml")
+        if (ROOT / name).read_text() != (tmp_path / name).read_text()
     )
+
+
+def test_architecture_names_every_module():
+    """§2: the tree of the document is the tree there is; `make docs` writes it."""
+    text = house_tree.DOCUMENT.read_text()
+    assert text == house_tree.written(text)
 
 
 def test_links_in_documents_lead_somewhere():

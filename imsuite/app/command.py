@@ -98,7 +98,7 @@ def command(
 
 def read(cls: type[A], given: Mapping[str, object]) -> A:
     """Return arguments of that class. Raises WrongArguments, which never shows a value."""
-    fields, hints = attrs.fields_dict(cls), get_type_hints(cls)
+    fields, hints = attrs.fields_dict(cls), get_type_hints(cls)  # type: ignore[arg-type]
     for name in given:
         if name not in fields:
             raise WrongArguments(f"there is no argument {name[:40]}{nearest(name, fields)}")

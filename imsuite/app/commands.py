@@ -201,7 +201,9 @@ def _sessions(server: Server, text: str) -> list[str]:
     jid = address(text)
     host = hosts(server, jid.domain)[0]
     if not jid.local:
-        return [name for name, session in server.router.sessions.items() if session.account.host is host]
+        return [
+            name for name, session in server.router.sessions.items() if session.account.host is host
+        ]
     account = host.accounts.get(jid.local)
     found = {} if account is None else account.sessions
     if jid.resource:
@@ -216,7 +218,9 @@ def _session(session: Session) -> Row:
         session.full,
         None if stream is None else str(stream.peer),
         format_datetime(int(session.since) * 1_000_000),
-        stream.link.tls.version if stream is not None and stream.secure and stream.link.tls else None,
+        stream.link.tls.version
+        if stream is not None and stream.secure and stream.link.tls
+        else None,
         None if stream is None else stream.sasl or None,
         session.presence is not None,
         None if session.presence is None else session.priority,

@@ -33,7 +33,7 @@ async def first_administrator(server: Server) -> None:
         f"    address   {jid}\n    password  {password}\n"
         f"  Change it with: imsuitectl passwd {jid}\n\n"
     )
-    if _seen(sys.__stderr__):
+    if is_seen(sys.__stderr__):
         print(told, end="", file=sys.__stderr__, flush=True)
         return
     file = Path(server.config.directory) / "first-account"
@@ -42,7 +42,7 @@ async def first_administrator(server: Server) -> None:
     log.info("a first account was made; read {file}, then remove it", file=str(file))
 
 
-def _seen(stream: TextIO | None) -> bool:
+def is_seen(stream: TextIO | None) -> bool:
     """Tell whether somebody may read what is written there; not so behind /dev/null."""
     try:
         return stream is not None and not os.path.samestat(

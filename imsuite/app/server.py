@@ -14,18 +14,22 @@ from twisted.cred.checkers import AllowAnonymousAccess
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import LogLevelFilterPredicate
 from twisted.python.reflect import namedAny
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from imsuite.app.configuration import load as load_config
+from imsuite.app.control import ControlService
+from imsuite.app.reloading import Outcome, reload
 from imsuite.app.shutdown import OrderedService
 from imsuite.auth.checkers import StoreChecker
 from imsuite.auth.iauth import IAccounts
-from imsuite.auth.limits import FailureLimits
+from imsuite.auth.limits import FailureLimits, LimitOptions
 from imsuite.auth.mechanisms import Authenticator
 from imsuite.auth.realm import HostRealm, Login, LoginRefused, make_portal
 from imsuite.auth.registrar import Registrar
-from imsuite.auth.secrets import Hasher
+from imsuite.auth.secrets import Hasher, PasswordOptions
 from imsuite.core import hooks
 from imsuite.core.account import Account
 from imsuite.core.config import Config, ConfigError, HostOptions, PythonName
@@ -50,7 +54,8 @@ class Server(OrderedService):
     """A server. What it is made of is there once it runs.
 
     router, hosts: by domain; store; hub: its connections; clients: their streams; contexts:
-    certificates; ports: (kind, port) of each listener.
+    certificates; ports: (kind, port) of each listener; levels: of the log, where log_level is
+    to take effect.
     """
 
     def __init__(self, config: Config, reactor: Any) -> None:
@@ -62,24 +67,19 @@ class Server(OrderedService):
         self.hosts: dict[str, Host] = {}
         self.tables: tuple[Table, ...] = TABLES
         self.contexts: ServerContexts | None = None
+        self.certificates: dict[str, Certificate] = {}
         self.clients: Clients | None = None
         self.hub: Hub | None = None
         self.ports: list[tuple[str, int]] = []
+        self.admission = Admission()
+        self.levels: LogLevelFilterPredicate | None = None
+        self._control = ControlService(self)
         self._listeners: list[Listener] = []
 
     def startService(self) -> None:
         """Start everything, or nothing. Raises ImsuiteError, one clear line."""
-        directory = Path(self.config.directory)
-        made = not directory.exists()
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as why:
-            raise ConfigError(
-                f"{directory}: the data directory can not be made: {why.strerror}"
-            ) from why
-        if made:
-            self.log.info("data is kept in {directory}", directory=str(directory))
-        self._make_hosts()
+        self.make_directory()
+        self.make_hosts()
         self.store.open(self.tables)
         try:
             self._compose()
@@ -87,6 +87,7 @@ class Server(OrderedService):
         except BaseException:
             for listener in self._listeners:
                 listener.stop()
+            self._control.stopService()
             self.store.close()
             raise
         self.log.info(
@@ -97,7 +98,27 @@ class Server(OrderedService):
             why=self.config.directory_why,
         )
 
-    def _make_hosts(self) -> None:
+    def reload(self, config: Config | None = None) -> list[Outcome]:
+        """Take what may change while the server runs from a configuration, or from its file.
+
+        Without either, only certificates are read again. Returns what is different. Raises
+        ImsuiteError when something is wrong; then nothing has changed.
+        """
+        if config is None and self.config.file is not None:
+            config = load_config(self.config.file, *option_classes())
+        return reload(self, self.config if config is None else config)
+
+    def make_directory(self) -> None:
+        """Make the data directory if it is not there. Raises ConfigError."""
+        directory = Path(self.config.directory)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as why:
+            raise ConfigError(
+                f"{directory}: the data directory can not be made: {why.strerror}"
+            ) from why
+
+    def make_hosts(self) -> None:
         """Make the hosts with their features, so that the tables are known."""
         tables = list(TABLES)
         for domain, options in self.config.hosts.items():
@@ -117,14 +138,24 @@ class Server(OrderedService):
         secret = _kept_secret(Path(config.directory) / "secret")
         threads = ThreadPool(0, HASHING_THREADS, "hashing")
         hasher = Hasher(partial(deferToThreadPool, reactor, threads), HASHING_THREADS)
-        self.contexts = ServerContexts(self._certificates(), next(iter(config.hosts)))
+        self.certificates = self.read_certificates(config)
+        self.contexts = ServerContexts(self.certificates, next(iter(config.hosts)))
         self.hub = Hub(reactor)
         streams = config.tables.get("streams") or StreamOptions()
         self.clients = Clients(self.router, self.contexts, reactor, streams)
         _Store(self.store).setServiceParent(self)
         _Threads(threads).setServiceParent(self)
         for domain, host in self.hosts.items():
-            give_login(host, config.hosts[domain], hasher, secret, reactor, self.tables)
+            give_login(
+                host,
+                config.hosts[domain],
+                hasher,
+                secret,
+                reactor,
+                self.tables,
+                config.tables.get("logins"),
+                config.tables.get("passwords"),
+            )
             _Host(host).setServiceParent(self)
         for domain, service in config.services.items():
             # not at the top: wokkel installs a reactor, and few servers have services
@@ -133,7 +164,8 @@ class Server(OrderedService):
             handlers = [_made(f'[services."{domain}"]', name) for name in service.handlers]
             host = next(iter(self.hosts.values()))
             mount(self.router, host, domain, handlers).setServiceParent(self)
-        admission = Admission(
+        self._control.setServiceParent(self)
+        self.admission = Admission(
             config.server.max_connections, config.server.max_connections_per_address
         )
         self._listeners = [
@@ -143,26 +175,32 @@ class Server(OrderedService):
                 address.port,
                 self.clients.accept,
                 self.contexts if address.kind == "c2s-tls" else None,
-                admission=admission,
+                admission=self.admission,
             )
             for address in config.server.addresses
         ]
-        self.admission = admission
         _Streams(self).setServiceParent(self)
 
-    def _certificates(self) -> dict[str, Certificate]:
+    def read_certificates(self, config: Config) -> dict[str, Certificate]:
         """Return the certificate of each domain. Raises CertificateError."""
         now = self.reactor.seconds()
-        folder = Path(self.config.directory) / "certificates"
+        folder = Path(config.directory) / "certificates"
         found = {}
-        for domain, options in self.config.hosts.items():
+        for domain, options in config.hosts.items():
             if options.certificate is not None:
                 found[domain] = load(domain, options.certificate, options.key, now=now)
             else:
                 folder.mkdir(mode=0o700, exist_ok=True)
-                also = tuple(name for name in self.config.services if name.endswith(f".{domain}"))
+                also = tuple(name for name in config.services if name.endswith(f".{domain}"))
                 found[domain] = own_certificate(domain, folder, also=also, now=now)
         return found
+
+    def use_certificates(self, certificates: dict[str, Certificate]) -> list[str]:
+        """Use these from now on; return the domains whose certificate is another one."""
+        assert self.contexts is not None
+        self.contexts.load(certificates, next(iter(certificates)))
+        before, self.certificates = self.certificates, certificates
+        return [domain for domain, new in certificates.items() if new.chain != before[domain].chain]
 
 
 def make_server(config: Config | None = None, *, reactor: Any = None) -> Server:
@@ -180,23 +218,27 @@ def give_login(
     secret: bytes,
     clock: IReactorTime,
     tables: Iterable[Table],
+    limit_options: LimitOptions | None = None,
+    passwords: PasswordOptions | None = None,
 ) -> None:
     """Give a host what logs clients in and what makes accounts.
 
     secret: of the server, the same after a restart; tables: whose rows go with an account.
     """
+    iterations = (passwords or PasswordOptions()).iterations
     sasl = host.features.get("sasl")
     sasl_options = SaslOptions() if sasl is None else sasl.sasl_options  # type: ignore[attr-defined]
     checkers: list[Any] = []
     for name in options.checkers:
         if name.name == "imsuite":
-            checkers.append(StoreChecker(_Accounts(host.users), hasher, secret, domain=host.domain))
+            accounts = _Accounts(host.users)
+            checkers.append(StoreChecker(accounts, hasher, secret, iterations, host.domain))
         else:
             checkers.append(_made(f'[hosts."{host.domain}"] checkers', name))
     if sasl_options.anonymous:
         checkers.append(AllowAnonymousAccess())
     realm = HostRealm(host.domain, IAccount, partial(_log_in, host))
-    limits = FailureLimits(clock.seconds)
+    limits = FailureLimits(clock.seconds, limit_options)
     host.authenticator = Authenticator(
         host.domain,
         make_portal(realm, checkers),
@@ -205,13 +247,17 @@ def give_login(
         clock,
         sasl_options,
     )
-    host.registrar = Registrar(host, host.users, hasher, limits, tables)
+    host.registrar = Registrar(host, host.users, hasher, limits, tables, iterations)
 
 
 def option_classes() -> tuple[dict[str, type[Any]], dict[str, type[Any]]]:
     """Return the options classes of all features, and of the further tables of the file."""
     features = {word: cls.options_class() for word, cls in all_features().items()}
-    return features, {"streams": StreamOptions}
+    return features, {
+        "streams": StreamOptions,
+        "logins": LimitOptions,
+        "passwords": PasswordOptions,
+    }
 
 
 @implementer(IAccounts)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from twisted.application.service import IService, Service
-from twisted.logger import Logger
+from twisted.application.service import IService, IServiceCollection, Service
+from twisted.logger import ILogObserver, Logger, LogLevelFilterPredicate
 from twisted.python import usage
 
+from imsuite.app import logs
 from imsuite.app.configuration import load
-from imsuite.app.first import first_administrator
+from imsuite.app.first import first_administrator, is_seen
+from imsuite.app.reloading import set_level
 from imsuite.app.server import Server, make_server, option_classes
 from imsuite.core.config import Config, ConfigError
 from imsuite.xmpp.errors import ImsuiteError
@@ -30,46 +34,69 @@ class Options(usage.Options):
 def read_config(file: str | None) -> Config:
     """Return the configuration of a file, or the one without a file. Raises ConfigError."""
     features, tables = option_classes()
-    return Config.default(features, tables) if file is None else load(file, features, tables)
+    if file is None:
+        return Config.default(features, tables)
+    # twistd may change the directory before the file is read again
+    return load(os.path.abspath(file), features, tables)
 
 
-def makeService(options: Options) -> IService:  # noqa: N802
+def makeService(options: Options) -> IService:
     """Return the server (twisted.application.service.ServiceMaker asks for this name)."""
     try:
         config = read_config(options["config"])
     except ConfigError as why:
         raise usage.UsageError(str(why)) from None
-    return Program(config, options["config"])
+    return Program(config, options.parent)
 
 
 class Program(Service):
-    """The server as a program of its own: clear last words, signals, the first account."""
+    """The server as a program of its own: clear last words, signals, the first account.
+
+    twistd: its command line, which says where the log goes.
+    """
 
     log: ClassVar[Logger] = Logger()
 
-    def __init__(self, config: Config, file: str | None) -> None:
-        self.setName("imsuite")  # type: ignore[no-untyped-call]
-        self._file = file
+    def __init__(self, config: Config, twistd: Mapping[str, Any] | None = None) -> None:
+        self.setName("imsuite")
+        self._twistd = twistd
         self.server: Server = make_server(config)
+        self._levels = self.server.levels = LogLevelFilterPredicate()
+        set_level(self._levels, config)
 
-    def startService(self) -> None:  # noqa: N802
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """Become part of the application, and see to its log."""
+        super().setServiceParent(parent)
+        if self._twistd is not None and hasattr(parent, "setComponent"):
+            observer = logs.observer(self._twistd, self._levels)
+            parent.setComponent(ILogObserver, observer)
+
+    def startService(self) -> None:
         """Start the server, or say in one line why not and exit with 1."""
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         try:
             self.server.startService()
         except ImsuiteError as why:
-            for line in str(why).splitlines():
-                print(f"imsuite: {line}", file=sys.stderr)
-            sys.stderr.flush()
-            raise SystemExit(1) from None
+            self._give_up(why)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._hang_up)
         host = next(iter(self.server.hosts.values()))
         host.spawn(first_administrator(self.server))
 
-    def stopService(self) -> Any:  # noqa: N802
+    def _give_up(self, why: ImsuiteError) -> None:
+        if not is_seen(sys.__stderr__):
+            # a daemon: twistd's first process waits to be told, and shows the beginning of this
+            for line in str(why).splitlines():
+                self.log.critical("not started: {line}", line=line)
+            raise why
+        for line in str(why).splitlines():
+            print(f"imsuite: {line}", file=sys.stderr)
+        sys.stderr.flush()
+        raise SystemExit(1) from None
+
+    def stopService(self) -> Any:
         """Stop the server; fires when it has."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         return self.server.stopService()
 
     def _hang_up(self, number: int, frame: object) -> None:
@@ -78,7 +105,7 @@ class Program(Service):
     def reload(self) -> None:
         """Read the configuration and the certificates again; what is wrong changes nothing."""
         try:
-            self.server.reload(read_config(self._file))
+            self.server.reload()
         except ImsuiteError as why:
             for line in str(why).splitlines():
                 self.log.error("not reloaded: {line}", line=line)

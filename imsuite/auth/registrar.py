@@ -67,7 +67,7 @@ class Registrar:
             found if isinstance(found, ImsuiteError) else next(existing) for found in outcomes
         ]
         for found, why_not in zip(outcomes, refused, strict=True):
-            if why_not is None:
+            if why_not is None and not isinstance(found, ImsuiteError):
                 jid = f"{found[0]}@{self.host.domain}"
                 await self.host.switch(hooks.ACCOUNT_CREATED).tell(jid)
         return refused

@@ -190,8 +190,20 @@ class Switch:
                 passing.stanza = changed
 
     async def tell(self, event: object) -> None:
-        """Give an event that is no stanza to every handler, waiting for each."""
+        """Give an event that is no stanza to every handler, waiting for each.
+
+        A guard that raises ends the run; what another handler raises, the first of it, is
+        raised once all have been told.
+        """
+        first: Exception | None = None
         for step in self.steps:
-            outcome = step.handler(event)
-            if outcome is not None:
-                await outcome
+            try:
+                outcome = step.handler(event)
+                if outcome is not None:
+                    await outcome
+            except Exception as why:
+                if step.stage is Stage.GUARD:
+                    raise
+                first = first or why
+        if first is not None:
+            raise first

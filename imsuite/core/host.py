@@ -21,7 +21,7 @@ from imsuite.core.interfaces import IRoster
 from imsuite.core.requests import Requests
 from imsuite.rules.stream import Phase, may_offer
 from imsuite.xmpp.address import JID, parse
-from imsuite.xmpp.errors import Dropped, ImsuiteError, StanzaError
+from imsuite.xmpp.errors import Dropped, ImsuiteError, StanzaError, StreamError
 from imsuite.xmpp.stanza import Stanza, error
 
 if TYPE_CHECKING:
@@ -232,6 +232,19 @@ class Host:
             account = await self.account(local)
             assert account is not None
         return account
+
+    async def current(self, account: Account) -> Account:
+        """Return an account as it is loaded now, some time after its owner logged in.
+
+        It may have made room for others and been loaded anew. Raises StreamError if it was
+        removed.
+        """
+        if account.temporary:
+            return account
+        found = await self.account(account.jid.local)
+        if found is None:
+            raise StreamError("not-authorized", "the account was removed")
+        return found
 
     def temporary_account(self, local: str) -> Account:
         """Return a new account that ends with its last session (XEP-0175)."""

@@ -53,8 +53,8 @@ class Bind(StreamFeature):
     @negotiates(NS.CLIENT, "iq")
     async def bind(self, stream: ClientStream, iq: Stanza) -> None:
         """§7.6, §7.7"""
-        account = stream.account
-        assert account is not None
+        assert stream.account is not None
+        account = stream.account = await self.host.current(stream.account)
         request = iq.child(NS.BIND, "bind")
         if request is None or iq.type != "set" or not iq.id:
             raise StreamError("not-authorized")

@@ -186,7 +186,8 @@ class Disco(Feature):
 def _node(passing: Passing) -> str:
     payload = passing.stanza.payload
     assert payload is not None
-    return payload.getAttribute("node", "")
+    node: str = payload.getAttribute("node", "")
+    return node
 
 
 def _answer(passing: Passing, query: Element) -> Stanza:

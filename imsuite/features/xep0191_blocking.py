@@ -147,6 +147,7 @@ class Blocking(Feature):
             self._kept.of(account).jids = after
         self.host.answer(request, result(request.stanza))
         self._push(account, "block", wanted)
+        self._take_from_view(account, before, after)
 
     @answers("set", NS_BLOCKING, "unblock", At.SELF)
     async def unblock(self, request: Passing) -> None:
@@ -181,12 +182,7 @@ class Blocking(Feature):
     # presence
 
     def _hide(self, account: Account, before: Collection[str], after: Collection[str]) -> None:
-        """§3.3: who is about to be blocked sees the user go offline, and the reverse.
-
-        The user's side is XEP-0016 §2.10, which applies to what XEP-0191 leaves open.
-        """
-        if len(after) == len(before):
-            return
+        """§3.3: who is about to be blocked sees the user go offline."""
         for to in self._changed(account, after, before):
             self._presence.hide(account, to)
         for session in account.sessions.values():
@@ -194,6 +190,11 @@ class Blocking(Feature):
                 session.directed.discard(to)  # type: ignore[union-attr]  # it had it
                 attributes = {"type": "unavailable", "from": session.full, "to": to}
                 self.host.send(make("presence", attributes))
+
+    def _take_from_view(
+        self, account: Account, before: Collection[str], after: Collection[str]
+    ) -> None:
+        """XEP-0016 §2.10, which applies to what §5 leaves open: the user sees them go, too."""
         for contact in _matching(self._roster.subscriptions(account), after, before):
             for session in account.available:
                 attributes = {"type": "unavailable", "from": contact, "to": session.full}

@@ -93,7 +93,7 @@ class Proof:
 def read_claim(c: Element | None) -> Claim | None:
     """Return the claim of a <c/> of either specification; None if there is none to check.
 
-    The legacy format of XEP-0115 §11 proves nothing and is ignored.
+    The legacy format of XEP-0115 §13 proves nothing and is ignored.
     """
     if c is None:
         return None
@@ -253,7 +253,7 @@ def check(claim: Claim, query: Element, lang: str = "") -> Proof:
 
 
 def one_reading(info: Info) -> bool:
-    """Tell whether only this result can have its verification string (XEP-0115 §10).
+    """Tell whether only this result can have its verification string (XEP-0115 §9.3).
 
     The string joins everything by "<", so that one of a popular client can be made from other
     features: with "<" or "/" inside names, with an identity or a form in the place of features.

@@ -288,9 +288,7 @@ class ClientStream:
         """Nothing more is read or written."""
         return self._ended
 
-    def authenticated(
-        self, account: Account, logout: Callable[[], object], sasl: str = ""
-    ) -> None:
+    def authenticated(self, account: Account, logout: Callable[[], object], sasl: str = "") -> None:
         """Note who the client is; it opens a new stream (RFC 6120 §6.4.6).
 
         logout: called once, when the stream ends; sasl: name of the mechanism.

@@ -109,7 +109,7 @@ def own_certificate(
     `<domain>.pem`, key and certificate, readable by its owner only.
     Raises CertificateError if the folder cannot be written, or the file cannot be read.
     """
-    file = Path(folder) / f"{ascii_domain(domain).replace(':', '_').replace('/', '_')}.pem"
+    file = own_path(domain, folder)
     key: PrivateKey | None = None
     if file.exists():
         chain, key = _read_chain(file), _read_key(file)
@@ -124,6 +124,11 @@ def own_certificate(
     certificate = make(domain, key, also=also, now=now)
     _write(file, pem_of(certificate, key))
     return load(domain, file, now=now)
+
+
+def own_path(domain: str, folder: str | Path) -> Path:
+    """Return the file in which a domain's own certificate is kept."""
+    return Path(folder) / f"{ascii_domain(domain).replace(':', '_').replace('/', '_')}.pem"
 
 
 def make(

@@ -27,17 +27,25 @@ _SWEEP = 5.0  # seconds between two looks for streams that take too long
 class StreamOptions:
     """[streams]"""
 
-    stanza_bytes: int = option(262_144, "Largest stanza a client may send, bytes.", ge(10_000))
+    stanza_bytes: int = option(
+        262_144, "Largest stanza a client may send, bytes.", ge(10_000), live=True
+    )
     unbound_bytes: int = option(
-        32_768, "Most bytes a client may send before it is logged in.", ge(4096)
+        32_768, "Most bytes a client may send before it is logged in.", ge(4096), live=True
     )
-    login_seconds: int = option(60, "Time a client has to log in, seconds.", ge(1))
+    login_seconds: int = option(60, "Time a client has to log in, seconds.", ge(1), live=True)
     rate: int = option(
-        131_072, "Bytes a second that a client may send in the long run; 0: no limit.", ge(0)
+        131_072,
+        "Bytes a second that a client may send in the long run; 0: no limit.",
+        ge(0),
+        live=True,
     )
-    burst: int = option(1_048_576, "Bytes that a client may send at once.", ge(10_000))
+    burst: int = option(1_048_576, "Bytes that a client may send at once.", ge(10_000), live=True)
     keepalive: int = option(
-        0, "Send a space to clients that were silent this long, seconds; 0: never.", ge(0)
+        0,
+        "Send a space to clients that were silent this long, seconds; 0: never.",
+        ge(0),
+        live=True,
     )
 
 
@@ -54,7 +62,6 @@ class Clients:
         self.router = router
         self.contexts = contexts
         self.clock = clock
-        self.limits_before = Limits(stanza_bytes=min(options.unbound_bytes, options.stanza_bytes))
         self.configure(options)
         self._open: set[ClientStream] = set()
         self._links = 0
@@ -64,9 +71,10 @@ class Clients:
         self.stopping = False
 
     def configure(self, options: StreamOptions) -> None:
-        """Take options, for streams that begin from now on."""
+        """Take options, for streams that begin or log in from now on."""
         self.options = options
         self.limits = Limits(stanza_bytes=options.stanza_bytes)
+        self.limits_before = Limits(stanza_bytes=min(options.unbound_bytes, options.stanza_bytes))
 
     @property
     def default_host(self) -> Host:

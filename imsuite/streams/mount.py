@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, ClassVar
 
-import imsuite._compat  # noqa: F401  isort: skip
-import wokkel.component
+import imsuite._compat  # isort: skip
 import wokkel.generic
 import wokkel.muc
 import wokkel.pubsub
@@ -34,10 +33,11 @@ from imsuite.xmpp.build import build
 from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import KINDS, Stanza, error
 
+_component: Any = imsuite._compat.import_quietly("component")
 _ANSWERS = frozenset(("result", "error"))
 
 
-class Mount(wokkel.component.InternalComponent):  # type: ignore[misc]  # wokkel has no types
+class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has no types
     """A domain whose stanzas go to wokkel handlers. It is a Route and a Service.
 
     host: whose features, errors and clock it borrows; domain: what it serves.

@@ -119,6 +119,11 @@ class Dialogue:
         """Options by config word."""
         return dict(self.options.get("features", {}))
 
+    @property
+    def stream_options(self) -> dict[str, Any]:
+        """Options of [streams]."""
+        return dict(self.options.get("streams", {}))
+
 
 def load(path: Path) -> Dialogue:
     """Return the dialogue in a file. Raises DialogueError."""
@@ -179,6 +184,8 @@ class _Parser:
             options = tomllib.loads("\n".join(self._options))
         except tomllib.TOMLDecodeError as error:
             raise self._wrong(header[0], f"options: {error}") from None
+        if unknown := sorted(set(options) - {"features", "streams"}):
+            raise self._wrong(header[0], f"options: there is no [{unknown[0]}]")
         return Dialogue(
             self._path,
             spec.strip(),

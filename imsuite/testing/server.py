@@ -123,11 +123,13 @@ def serve(
     features: Mapping[str, Mapping[str, Any]] | Iterable[str] = (),
     use: Iterable[str] = ("default",),
     streams: StreamOptions | None = None,
+    store: str = "sqlite:///:memory:",
 ) -> Iterator[TestServer]:
     """Start a server, and stop it at the end of the `with`.
 
     domain: one or several; features: words of features to switch on beside those of `use`, or
-    word → option → value; use: as in the configuration; streams: [streams] of it.
+    word → option → value; use: as in the configuration; streams: [streams] of it; store: URL of
+    another database than one in memory.
     """
     domains = [domain] if isinstance(domain, str) else list(domain)
     given = features if isinstance(features, Mapping) else {word: {} for word in features}
@@ -143,7 +145,7 @@ def serve(
             ServerOptions(
                 listen=(f"c2s:{INTERFACE}:0", f"c2s-tls:{INTERFACE}:0"),
                 data=directory,
-                store="sqlite:///:memory:",
+                store=store,
                 drain_seconds=0,
             ),
             hosts={name: HostOptions(use=words) for name in domains},

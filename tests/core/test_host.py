@@ -9,7 +9,9 @@ from imsuite.core.feature import At, Feature, answers, on, takes
 from imsuite.core.hooks import BOUND, INCOMING, STARTED, STOPPING, UNBOUND, Stage
 from imsuite.core.host import FeatureConflict
 from imsuite.core.session import Session
-from imsuite.testing.memory import MemoryServer, now
+from imsuite.testing.memory import MemoryClient, MemoryServer, now
+from imsuite.testing.memory_link import MemoryTls
+from imsuite.xmpp.address import parse
 from imsuite.xmpp.errors import Dropped, ImsuiteError, StanzaError
 from imsuite.xmpp.stanza import make as make_stanza
 from imsuite.xmpp.stanza import result
@@ -348,3 +350,40 @@ class Everything(Feature):
     @takes("message", None, at=At.ADDRESS | At.ABSENT)
     def take(self, passing):
         pass
+
+
+def logged_in(server, jid):
+    """Return a client that has authenticated and not bound a resource yet."""
+    link = server.connect(MemoryTls())
+    stream = link.receiver
+    stream.host = server.host
+    server.account(jid)
+    stream.authenticated(now(server.host.account(parse(jid).local)), lambda: None)
+    client = MemoryClient(server, parse(jid), link, stream)
+    client.opens()
+    return client
+
+
+BIND = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
+
+
+def test_an_account_that_was_removed_after_the_login_gets_no_session(make):
+    server = make()
+    romeo = logged_in(server, "romeo@example.org/orchard")
+    now(server.host.registrar.delete("romeo"))
+    (got,) = romeo.says(BIND)
+    assert "not-authorized" in got
+    assert romeo.gone
+    assert server.host.accounts == server.router.sessions == {}
+
+
+def test_sessions_of_one_account_share_it_even_if_it_made_room_before(make, monkeypatch):
+    monkeypatch.setattr(host_module, "_OFFLINE", 1)
+    server = make()
+    one = logged_in(server, "romeo@example.org/orchard")
+    server.account("nurse@example.org")
+    now(server.host.account("nurse"))
+    other = login(server, "romeo@example.org/garden")
+    one.says(BIND)
+    assert one.session.account is other.session.account
+    assert len(other.session.account.sessions) == 2

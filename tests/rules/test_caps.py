@@ -92,14 +92,14 @@ def test_verification_strings_are_those_of_the_examples(inner, ver):
 
 
 def test_hash_set_of_the_simple_example():
-    """XEP-0390 §5.1"""
+    """XEP-0390 §4.5"""
     found = vers2(query(BOMBUS), ("sha-256", "sha3-256"))
     assert base64.b64encode(found["sha-256"]) == b"kzBZbkqJ3ADrj7v08reD1qcWUwNGHaidNUgD7nHpiw8="
     assert base64.b64encode(found["sha3-256"]) == b"79mdYAfU9rEdTOcWDO7UEAt6E56SUzk/g6TnqUeuD9Q="
 
 
 def test_identities_and_forms_of_the_complex_example():
-    """XEP-0390 §5.2: the second half of the input, byte by byte."""
+    """XEP-0390 §4.5: the second half of the input, byte by byte."""
     inner = (
         "<identity category='client' name='Ткаббер' type='pc' xml:lang='ru'/>"
         "<identity category='client' name='Tkabber' type='pc' xml:lang='en'/>"
@@ -208,13 +208,13 @@ def test_unknown_hash_is_believed_of_its_sender_only():
     ],
 )
 def test_results_that_can_be_forged_have_more_than_one_reading(inner):
-    """XEP-0115 §10: what is hashed leaves room for another meaning."""
+    """XEP-0115 §9.3: what is hashed leaves room for another meaning."""
     assert not one_reading(read(query(inner)))
 
 
 @pytest.mark.parametrize("inner", [EXODUS, PSI, BOMBUS])
 def test_usual_results_have_one_reading(inner):
-    """XEP-0115 §10"""
+    """XEP-0115 §9.3"""
     assert one_reading(read(query(inner)))
 
 
@@ -246,7 +246,7 @@ def test_usual_results_have_one_reading(inner):
     ],
 )
 def test_claims_are_read(c, expected):
-    """XEP-0115 §4, §11; XEP-0390 §4.3: legacy, broken and unsafe ones are not."""
+    """XEP-0115 §4, §13; XEP-0390 §4.3: legacy, broken and unsafe ones are not."""
     found = read_claim(build(c.encode(), "jabber:client"))
     assert (found and (found.spec, found.hash, found.ver, found.node)) == expected
 

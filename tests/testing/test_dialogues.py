@@ -44,7 +44,7 @@ def test_everything_is_read():
     found = parse_dialogue(WHOLE, "xep0191_blocking.txt")
     assert (found.spec, found.title) == ("XEP-0191", "Blocking Command")
     assert found.feature_options == {"blocking": {"longest": 200}}
-    assert found.options["streams"] == {"rate": 0}
+    assert found.stream_options == {"rate": 0}
     assert found.features == ["blocking"]
     assert found.domains == ["example.org", "example.net"]
     assert found.friends == (("romeo", "juliet"),)
@@ -87,6 +87,7 @@ def test_everything_is_read():
         ("XEP-0001: x\na = a stream\na logs in", 3, "can not do this"),
         ("XEP-0001: x\na = a@b/c\na secures", 3, "can not do this"),
         ("XEP-0001: x\n[features.x\n", 1, "options"),
+        ("XEP-0001: x\n[server]\n", 1, "no [server]"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(body, line, why):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PATIENCE = 20  # seconds
 HEADER = (
     b"<stream:stream to='localhost' version='1.0' xmlns='jabber:client'"

@@ -1,0 +1,110 @@
+"""XEP-0012: Last Activity."""
+
+from __future__ import annotations
+
+from twisted.words.xish.domish import Element
+
+from imsuite.core.feature import At, Feature, answers, on
+from imsuite.core.hooks import AVAILABLE, OUTGOING, UNBOUND, Passing, Stage
+from imsuite.core.host import Host
+from imsuite.core.interfaces import Table
+from imsuite.core.session import Session
+from imsuite.xmpp import ns as NS
+from imsuite.xmpp.errors import StanzaError
+from imsuite.xmpp.stanza import Stanza, result, text_of
+from imsuite.xmpp.times import SECOND
+
+NS_LAST = "jabber:iq:last"
+LONGEST = 1024  # characters of a status that are kept
+
+
+class Last(Feature):
+    """Tell how long ago somebody logged out, and how long the server has been running."""
+
+    spec = "XEP-0012 2.0"
+    advertises = {At.ANY: (NS_LAST,)}
+    tables = (
+        Table(
+            "last_activity",
+            (
+                """CREATE TABLE last_activity (
+                account TEXT NOT NULL PRIMARY KEY,  -- bare JID
+                moment BIGINT NOT NULL,             -- of the last logout, µs since 1970 UTC
+                status TEXT NOT NULL)               -- what it said then""",
+            ),
+        ),
+    )
+
+    def __init__(self, host: Host, options: object) -> None:
+        super().__init__(host, options)
+        self._begun = host.clock.seconds()
+        self._farewells: dict[Session, str] = {}  # status of unavailable presence
+
+    # what is asked
+
+    @answers("get", NS_LAST, "query", At.HOST)
+    def uptime(self, passing: Passing) -> Stanza:
+        """§5"""
+        return _answer(passing, int(self.host.clock.seconds() - self._begun))
+
+    @answers("get", NS_LAST, "query", At.ACCOUNT | At.SELF)
+    async def logged_out(self, passing: Passing) -> Stanza:
+        """§3: only for those who may see the account's presence."""
+        account = passing.account
+        if not self.host.trusts(account, passing.sender):
+            raise StanzaError("forbidden")
+        if account.sessions:
+            return _answer(passing, 0)
+        rows = await self.host.store.query(
+            "SELECT moment, status FROM last_activity WHERE account = ?", account.bare
+        )
+        if account.sessions:
+            return _answer(passing, 0)
+        if not rows:
+            raise StanzaError("item-not-found")  # never logged in
+        ((moment, status),) = rows
+        return _answer(passing, int(self.host.clock.seconds() - moment / SECOND), status)
+
+    @answers("get", NS_LAST, "query", At.NOBODY)
+    def nobody(self, passing: Passing) -> Stanza:
+        """§8: as from an account that hides."""
+        raise StanzaError("forbidden")
+
+    # what is noted
+
+    @on(OUTGOING, Stage.RECORD, kind="presence", type="unavailable")
+    def said_farewell(self, passing: Passing) -> None:
+        """§3: the status of the last unavailable presence."""
+        stanza, session = passing.stanza, passing.session
+        if session is not None and stanza.to is None:
+            self._farewells[session] = text_of(stanza.child(NS.CLIENT, "status"))[:LONGEST]
+
+    @on(AVAILABLE)
+    def came_back(self, session: Session) -> None:
+        """It is available again, so what it said is over."""
+        self._farewells.pop(session, None)
+
+    @on(UNBOUND)
+    async def logged_off(self, session: Session) -> None:
+        """§3: note when the last session of an account ended."""
+        status = self._farewells.pop(session, "")
+        account = session.account
+        if account.sessions or account.temporary:
+            return
+        if self.host.accounts.get(account.jid.local) is not account:
+            return  # it was removed
+        await self.host.store.execute(
+            "INSERT INTO last_activity (account, moment, status) VALUES (?, ?, ?)"
+            " ON CONFLICT (account) DO UPDATE SET"
+            " moment = excluded.moment, status = excluded.status",
+            account.bare,
+            int(self.host.clock.seconds() * SECOND),
+            status,
+        )
+
+
+def _answer(passing: Passing, seconds: int, status: str = "") -> Stanza:
+    query = Element((NS_LAST, "query"), attribs={"seconds": str(max(seconds, 0))})
+    if status:
+        query.addContent(status)
+    return result(passing.stanza, query)
