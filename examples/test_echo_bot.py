@@ -1,42 +1,28 @@
-"""A slixmpp bot, tested against a real server: `pytest examples/test_echo_bot.py`."""
+"""A bot, tested against a real server: `pytest examples/test_echo_bot.py`."""
 
 import asyncio
 
 import slixmpp
 
-
-class EchoBot(slixmpp.ClientXMPP):
-    """Answers every message with the same words."""
-
-    def __init__(self, jid, password):
-        super().__init__(jid, password)
-        self.add_event_handler("session_start", lambda event: self.send_presence())
-        self.add_event_handler("message", lambda message: message.reply(message["body"]).send())
-
-
-async def connected(client, server):
-    """Connect a client, with the certificate verified, and wait until it is logged in."""
-    client.ca_certs = server.ca_file
-    client.connect(server.host, server.port)
-    await client.wait_until("session_start", timeout=10)
+from examples.echo_bot import EchoBot
 
 
 def test_the_bot_repeats_what_it_is_told(imsuite_server):
     """What romeo says to the bot comes back."""
+    accounts = [imsuite_server.account(name) for name in ("bot", "romeo")]
 
     async def talk():
-        bot = EchoBot(*account("bot"))
-        romeo = slixmpp.ClientXMPP(*account("romeo"))
-        await connected(bot, imsuite_server)
-        await connected(romeo, imsuite_server)
+        bot, romeo = (
+            kind(account.jid, account.password)
+            for kind, account in zip((EchoBot, slixmpp.ClientXMPP), accounts, strict=True)
+        )
+        for client in (bot, romeo):
+            client.ca_certs = imsuite_server.ca_file
+            client.connect(imsuite_server.host, imsuite_server.port)
+            await client.wait_until("session_start", timeout=10)
         romeo.send_message(bot.boundjid.full, "But, soft!", mtype="chat")
         answer = await romeo.wait_until("message", timeout=10)
-        await romeo.disconnect()
-        await bot.disconnect()
+        await asyncio.gather(romeo.disconnect(), bot.disconnect())
         return answer["body"]
-
-    def account(name):
-        made = imsuite_server.account(name)
-        return made.jid, made.password
 
     assert asyncio.run(talk()) == "But, soft!"

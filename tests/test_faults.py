@@ -3,6 +3,7 @@
 Real sockets; two bystanders talk before and after each fault, over the same streams.
 """
 
+import contextlib
 import re
 import resource
 import socket
@@ -14,7 +15,7 @@ import pytest
 
 from imsuite.streams.clients import StreamOptions
 from imsuite.testing.server import serve
-from tests.clients import Client, Closed
+from tests.clients import Client
 
 ROOT = Path(__file__).parents[1]
 CONDITION = re.compile(rb"<stream:error><([a-z-]+) ")
@@ -113,10 +114,8 @@ def test_a_stanza_over_the_limit_is_refused(server, mercutio):
     client = Client(server, tls=False).log_in(mercutio, "here")
     body = "x" * 1000
     client.send("<message to='romeo@example.org/orchard'>" + f"<body>{body}</body>" * 240)
-    try:
+    with contextlib.suppress(ConnectionError):
         client.send(f"<body>{body}</body>" * 60)
-    except ConnectionError:
-        pass
     assert condition(client.rest()) == "policy-violation"
 
 
@@ -138,10 +137,8 @@ def test_much_before_logging_in_is_refused(server):
     """XEP-0205: bytes before authentication are counted."""
     client = Client(server, tls=False)
     auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"
-    try:
+    with contextlib.suppress(ConnectionError):
         client.send(auth + "A" * 40_000)
-    except ConnectionError:
-        pass
     assert condition(client.rest()) == "policy-violation"
 
 
@@ -182,10 +179,9 @@ def test_a_slow_reader_is_dropped_and_its_sender_is_not(hasty):
             bystanders.talk()
     benvolio.send("<iq type='get' id='still' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>")
     benvolio.until(b"<iq[^>]*id='still'[^>]*>")
-    with pytest.raises((Closed, ConnectionError)):
-        while True:
-            if not slow.sock.recv(1_000_000):
-                raise Closed
+    with contextlib.suppress(ConnectionError):
+        while slow.sock.recv(1_000_000):
+            pass  # what the kernel still has; then the end
     _no_large_buffer(server)
 
 

@@ -26,6 +26,13 @@ def observer(options: Mapping[str, Any], levels: LogLevelFilterPredicate) -> ILo
     return FilteringLogObserver(_unfiltered(options), [levels])
 
 
+def to_stdout(options: Mapping[str, Any]) -> bool:
+    """Tell whether the log goes to standard output."""
+    if options.get("syslog") or not options.get("nodaemon"):
+        return False
+    return options.get("logfile") in (None, "", "-")
+
+
 def _unfiltered(options: Mapping[str, Any]) -> ILogObserver:
     if options.get("syslog"):
         # not at the top: there is none on Windows
@@ -33,9 +40,9 @@ def _unfiltered(options: Mapping[str, Any]) -> ILogObserver:
 
         emit: Any = SyslogObserver(options.get("prefix", "")).emit  # not marked as an observer
         return LegacyLogObserverWrapper(emit)
-    name, foreground = options.get("logfile"), options.get("nodaemon")
-    if foreground and name in (None, "", "-"):
+    if to_stdout(options):
         return textFileLogObserver(sys.stdout)
+    name = options.get("logfile")
     if name == "-":
         raise SystemExit("imsuite: a daemon has no standard output to log to")
     file = LogFile.fromFullPath(name or "twistd.log")

@@ -17,7 +17,7 @@ from imsuite.app.configuration import load
 from imsuite.app.first import first_administrator, is_seen
 from imsuite.app.reloading import set_level
 from imsuite.app.server import Server, make_server, option_classes
-from imsuite.core.config import Config, ConfigError
+from imsuite.core.config import Config
 from imsuite.xmpp.errors import ImsuiteError
 
 
@@ -41,12 +41,22 @@ def read_config(file: str | None) -> Config:
 
 
 def makeService(options: Options) -> IService:
-    """Return the server (twisted.application.service.ServiceMaker asks for this name)."""
+    """Return the server (twisted.application.service.ServiceMaker asks for this name).
+
+    What is wrong with its configuration goes to standard error, one line for each mistake, and
+    the process exits with 1.
+    """
     try:
-        config = read_config(options["config"])
-    except ConfigError as why:
-        raise usage.UsageError(str(why)) from None
-    return Program(config, options.parent)
+        return Program(read_config(options["config"]), options.parent)
+    except ImsuiteError as why:
+        _tell(why)
+        raise SystemExit(1) from None
+
+
+def _tell(why: ImsuiteError) -> None:
+    """Say what is wrong, not through sys.stderr, which twistd makes a part of the log."""
+    for line in str(why).splitlines():
+        print(f"imsuite: {line}", file=sys.__stderr__, flush=True)
 
 
 class Program(Service):
@@ -84,14 +94,14 @@ class Program(Service):
         host.spawn(first_administrator(self.server))
 
     def _give_up(self, why: ImsuiteError) -> None:
-        if not is_seen(sys.__stderr__):
-            # a daemon: twistd's first process waits to be told, and shows the beginning of this
+        seen = is_seen(sys.__stderr__)
+        if not seen or not logs.to_stdout(self._twistd or {}):
             for line in str(why).splitlines():
                 self.log.critical("not started: {line}", line=line)
-            raise why
-        for line in str(why).splitlines():
-            print(f"imsuite: {line}", file=sys.stderr)
-        sys.stderr.flush()
+        if not seen:
+            # a daemon: twistd's first process waits to be told, and shows 100 bytes of this
+            raise RuntimeError(str(why)) from None
+        _tell(why)
         raise SystemExit(1) from None
 
     def stopService(self) -> Any:

@@ -26,7 +26,7 @@ class Inbox:
         self._queue: deque[Stanza] | None = None  # None: nothing waits
         self._queued = 0  # bytes
         self._stopped = False
-        self._last: Callable[[], object] | None = None
+        self._last: list[Callable[[], object]] = []
 
     def handle(self, stanza: Stanza) -> Awaitable[None] | None:
         """Handle one stanza; never raises. The result is awaitable if it must wait."""
@@ -46,14 +46,18 @@ class Inbox:
         if queue is None:
             later = self.handle(stanza)
             if later is not None:
-                self._queue = deque()
-                Deferred.fromCoroutine(self._drain(later))
+                self.begin(later)
             return
         queue.append(stanza)
         self._queued += len(stanza.raw)
         if not self._stopped and (len(queue) >= LONGEST or self._queued >= LARGEST):
             self._stopped = True
             self.hold()
+
+    def begin(self, later: Awaitable[None]) -> None:
+        """Wait for something, which never raises, before what comes in is handled."""
+        self._queue = deque()
+        Deferred.fromCoroutine(self._drain(later))
 
     @property
     def held(self) -> bool:
@@ -65,7 +69,7 @@ class Inbox:
         if self._queue is None:
             last()
         else:
-            self._last = last
+            self._last.append(last)
 
     def abandon(self) -> None:
         """Forget what has come and is not handled yet."""
@@ -87,9 +91,9 @@ class Inbox:
             later = self.handle(stanza)
         self._queue = None
         self._queued = 0
-        if self._last is not None:
-            last, self._last = self._last, None
-            last()
+        if self._last:
+            while self._last:
+                self._last.pop(0)()
         elif self._stopped:
             self._stopped = False
             self.release()

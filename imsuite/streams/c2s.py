@@ -19,7 +19,7 @@ from imsuite.rules.throttle import Bucket
 from imsuite.streams.ilink import ILink, IReceiver
 from imsuite.streams.parser import Header, Reader, StreamEnd
 from imsuite.xmpp import ns as NS
-from imsuite.xmpp.address import InvalidAddress, domainpart
+from imsuite.xmpp.address import JID, InvalidAddress, domainpart
 from imsuite.xmpp.errors import StreamError
 from imsuite.xmpp.stanza import Stanza, escaped, quoted
 
@@ -309,11 +309,27 @@ class ClientStream:
         self._bucket = self._clients.bucket()
         self._clients.settled(self)
 
-    def release(self, session: Session) -> None:
-        """Take the session away, because another stream binds its address."""
+    def enter(self, session: Session) -> None:
+        """Let the session begin; what comes in waits until the features know of it (BOUND)."""
+        session.begin(self._entered(session))
+
+    async def _entered(self, session: Session) -> None:
+        try:
+            await session.account.host.bind(session)
+        except Exception:
+            self.log.failure("{session}: binding failed", session=session.full)
+            self.fail(StreamError("internal-server-error"))
+
+    async def vacate(self, account: Account, jid: JID) -> None:
+        """Wait until no session has that full JID; the one that does is ended (§7.7.2.2)."""
+        await self._clients.vacate(account, jid)
+
+    def conflict(self, session: Session) -> None:
+        """End the stream, because another one binds the address of its session."""
         if self.session is session:
             self.session = None
         session.stream = None
+        self.fail(StreamError("conflict"))
 
     # the end
 
@@ -360,8 +376,7 @@ class ClientStream:
             self._logout()
 
     def _unbind(self, session: Session) -> None:
-        host = session.account.host
         session.stream = None
-        host.spawn(host.unbind(session))
+        self._clients.unbind(session)
         if self._logout is not None:
             self._logout()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from imsuite.core.account import Account
 from imsuite.core.host import Host
 from imsuite.core.options import ge, option
 from imsuite.core.router import Router
+from imsuite.core.session import Session
 from imsuite.rules.throttle import Bucket
 from imsuite.streams.c2s import ClientStream
 from imsuite.streams.ilink import ILink, ITlsContexts
 from imsuite.streams.parser import Limits
+from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import StreamError
 
 if TYPE_CHECKING:
@@ -66,6 +70,8 @@ class Clients:
         self._open: set[ClientStream] = set()
         self._links = 0
         self._waiting: dict[ClientStream, float] = {}  # not bound: since when
+        self._leaving: dict[str, Deferred[None]] = {}  # by full JID: unbinding goes on
+        self._swept = clock.seconds()  # the time of the last look
         self._sweeping: IDelayedCall | None = None
         self._emptied: Deferred[None] | None = None
         self.stopping = False
@@ -114,6 +120,42 @@ class Clients:
         self._open.discard(stream)
         self._waiting.pop(stream, None)
 
+    def unbind(self, session: Session) -> Deferred[None]:
+        """Take a session out; fires when the features know of it. It has no stream by now."""
+        done: Deferred[None] = Deferred()
+        self._leaving[session.full] = done
+        session.account.host.spawn(self._unbind(session, done))
+        return done
+
+    async def _unbind(self, session: Session, done: Deferred[None]) -> None:
+        try:
+            await session.account.host.unbind(session)
+        finally:
+            if self._leaving.get(session.full) is done:
+                del self._leaving[session.full]
+            done.callback(None)
+
+    async def vacate(self, account: Account, jid: JID) -> None:
+        """Wait until no session has that full JID, and everybody knows that it is gone.
+
+        A session that has it is ended (RFC 6120 §7.7.2.2), once what came from it is handled.
+        """
+        while True:
+            leaving = self._leaving.get(jid.full)
+            if leaving is not None:
+                await leaving
+                continue
+            session = account.sessions.get(jid.resource)
+            if session is None:
+                return
+            if session.stream is not None:
+                session.stream.conflict(session)
+            handled: Deferred[None] = Deferred()
+            session.finish(partial(handled.callback, None))
+            await handled
+            if account.sessions.get(jid.resource) is session:
+                await self.unbind(session)
+
     def gone(self) -> None:
         """Know that a link is gone."""
         self._links -= 1
@@ -129,10 +171,12 @@ class Clients:
             if since > oldest:
                 break
             stream.fail(StreamError("connection-timeout"))
-        keepalive = self.options.keepalive
+        keepalive, before, self._swept = self.options.keepalive, self._swept, now
         if keepalive:
             for stream in self._open:
-                if stream.session is not None and now - stream.seen >= keepalive:
+                # once in each such time of silence
+                due = (now - stream.seen) // keepalive > max(before - stream.seen, 0) // keepalive
+                if due and stream.session is not None:
                     stream.write(b" ")
         if self._open:
             self._sweeping = self.clock.callLater(_SWEEP, self._sweep)

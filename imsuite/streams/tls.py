@@ -51,7 +51,10 @@ class ServerContexts:
         self.load(certificates, default)
 
     def load(self, certificates: Mapping[str, Certificate], default: str) -> None:
-        """Use these certificates from now on; on any error the old ones stay in use."""
+        """Use these certificates from now on; on any error the old ones stay in use.
+
+        Raises CertificateError for one that OpenSSL finds too weak.
+        """
         made: dict[Certificate, SSL.Context] = {}
         names: dict[str, SSL.Context] = {}
         for certificate in certificates.values():
@@ -124,11 +127,17 @@ class ServerContexts:
             enableSessionTickets=True,
             contextForServerName=self._asked,
         ).getContext()
-        context.use_certificate(certificate.chain[0])
-        for issuer in certificate.chain[1:]:
-            context.add_extra_chain_cert(issuer)
-        context.use_privatekey(certificate.key)
-        context.check_privatekey()
+        try:
+            context.use_certificate(certificate.chain[0])
+            for issuer in certificate.chain[1:]:
+                context.add_extra_chain_cert(issuer)
+            context.use_privatekey(certificate.key)
+            context.check_privatekey()
+        except SSL.Error as error:
+            reasons = ", ".join(str(each[-1]) for each in error.args[0])
+            raise CertificateError(
+                f"{certificate.file}: OpenSSL refuses this certificate: {reasons}; get another one"
+            ) from error
         context.set_options(SSL.OP_NO_RENEGOTIATION)
         context.set_timeout(TICKET_LIFE)
         # the same everywhere, because SNI changes the context between issuing and looking up
