@@ -82,9 +82,9 @@ class Run:
             self.strike(stage)
 
     def strike(self, stage: Stage) -> None:
-        """End a stage: its server, its connections and its files."""
-        stage.server.stop()
+        """End a stage: its connections and its server."""
         stage.loop.close()
+        stage.server.stop()
 
     def clear(self, keep: bool) -> None:
         """Remove the servers' folders, or tell where they are."""

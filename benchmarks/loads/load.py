@@ -22,7 +22,7 @@ class Lengths:
     """How long and how big the measurements are."""
 
     warm: float = 0.7  # seconds before a measured window
-    window: float = 3.0  # seconds
+    window: float = 2.8  # seconds
     idle_sessions: int = 500
     settle: float = 2.0  # seconds before memory is read
 

@@ -13,7 +13,7 @@ import attrs
 from benchmarks.processes import family
 
 START = 60.0  # seconds a server may take to listen
-STOP = 15.0  # seconds it may take to end
+STOP = 3.0  # seconds it may take to end; then it is killed, nobody needs its files
 
 
 class NotStarted(Exception):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from imsuite.core.account import Account
 
 _IQ_TYPES = frozenset(("get", "set", "result", "error"))
+_SUBSCRIPTION = ("subscribe", "subscribed", "unsubscribe", "unsubscribed")
+_PRESENCE_TYPES = frozenset((None, "unavailable", "error", "probe", *_SUBSCRIPTION))
 
 
 class Session(Inbox):
@@ -117,6 +119,8 @@ class Session(Inbox):
         attrs["from"] = self.full
         if kind == "iq":
             self._check_iq(stanza)
+        elif kind == "presence" and attrs.get("type") not in _PRESENCE_TYPES:
+            raise StanzaError("bad-request")  # RFC 6121 §4.7.1
 
     def _check_claim(self, claimed: str) -> None:
         """RFC 6120 §8.1.2.1: from may only be one's own bare or full JID."""

@@ -1,7 +1,6 @@
 """RFC 6120 §7: Resource Binding, and the session of RFC 3921 that old clients still ask for."""
 
 import secrets
-from typing import Any
 
 import attrs
 from twisted.words.xish.domish import Element
@@ -53,25 +52,35 @@ class Bind(StreamFeature):
     @negotiates(NS.CLIENT, "iq")
     async def bind(self, stream: ClientStream, iq: Stanza) -> None:
         """§7.6, §7.7"""
-        assert stream.account is not None
-        account = stream.account = await self.host.current(stream.account)
         request = iq.child(NS.BIND, "bind")
         if request is None or iq.type != "set" or not iq.id:
             raise StreamError("not-authorized")
+        iq = iq.amended({"to": None, "from": None})
+        wanted = text_of(child(request, NS.BIND, "resource"))
         try:
-            jid = self._choose(account, text_of(child(request, NS.BIND, "resource")))
+            session = await self._session(stream, wanted)
         except StanzaError as why:
             stream.write(error(iq, why).raw)
             return
-        await self._make_room(account, jid)
         if stream.ended:
             return
-        session = Session(account, jid, stream, stream.lang)
         stream.bound(session)
         bound = Element((NS.BIND, "bind"))
-        bound.addElement("jid", content=jid.full)
-        stream.write(result(iq.amended({"to": None, "from": None}), bound).raw)
-        await self.host.bind(session)
+        bound.addElement("jid", content=session.full)
+        stream.write(result(iq, bound).raw)
+        stream.enter(session)
+
+    async def _session(self, stream: ClientStream, wanted: str) -> Session:
+        """Return a session whose full JID no other session has; raises StanzaError."""
+        assert stream.account is not None
+        while True:
+            account = stream.account = await self.host.current(stream.account)
+            jid = self._choose(account, wanted)
+            if not await stream.vacate(account, jid):
+                break
+        if len(account.sessions) >= self.options.most:
+            raise StanzaError("resource-constraint")
+        return Session(account, jid, stream, stream.lang)
 
     def _choose(self, account: Account, wanted: str) -> JID:
         """Return the full JID for a client. Raises StanzaError (§7.6.2, §7.7.2)."""
@@ -81,24 +90,10 @@ class Bind(StreamFeature):
             jid = account.jid.with_resource(wanted)
         except InvalidAddress:
             raise StanzaError("bad-request") from None
-        if jid.resource in account.sessions:
-            if self.options.conflict == "rename":
-                return account.jid.with_resource(f"{jid.resource}.{secrets.token_urlsafe(6)}")
-        elif len(account.sessions) >= self.options.most:
-            raise StanzaError("resource-constraint")
+        if jid.resource in account.sessions and self.options.conflict == "rename":
+            # what was asked for may be as long as a resource can be
+            return account.jid.with_resource(f"{jid.resource[:200]}.{secrets.token_urlsafe(6)}")
         return jid
-
-    async def _make_room(self, account: Account, jid: JID) -> None:
-        """End the session that holds the full JID (§7.7.2.2)."""
-        old = account.sessions.get(jid.resource)
-        if old is None:
-            return
-        stream: Any = old.stream
-        if stream is not None:
-            stream.release(old)
-        await self.host.unbind(old)
-        if stream is not None:
-            stream.fail(StreamError("conflict"))
 
     @answers("set", NS.SESSION, "session", At.SELF | At.HOST)
     def session(self, request: Passing) -> Stanza:

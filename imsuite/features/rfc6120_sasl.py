@@ -142,6 +142,10 @@ class Sasl(StreamFeature):
         if stream.ended:
             outcome.logout()
             return
+        if not stream.only_then():
+            # §6.4.6: the stream is replaced, and what came on the old one with it
+            outcome.logout()
+            raise StreamError("policy-violation", "data after the last message of SASL")
         data = "" if outcome.data is None else encode(outcome.data)
         stream.write(f"<success xmlns='{NS.SASL}'>{data}</success>".encode())
         account: Any = outcome.avatar

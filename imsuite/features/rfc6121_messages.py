@@ -42,8 +42,13 @@ class Messages(Feature):
             return sessions[0].deliver(passing)
         later = []
         for session in sessions:
+            # of its own, because what is on DELIVERING changes it for one session
             one = Passing(passing.stanza, passing.account, passing.sender, passing.session)
-            if (outcome := session.deliver(one)) is not None:
+            try:
+                outcome = session.deliver(one)
+            except Dropped:
+                continue  # this session does not get it
+            if outcome is not None:
                 later.append(outcome)
         return _all(later) if later else None
 
@@ -65,5 +70,14 @@ def _bare_address(account: Account) -> Address:
 
 
 async def _all(later: list[Awaitable[None]]) -> None:
+    """Wait for each, also when one before it fails; then raise the last failure."""
+    failed: Exception | None = None
     for outcome in later:
-        await outcome
+        try:
+            await outcome
+        except Dropped:
+            pass
+        except Exception as why:
+            failed = why
+    if failed is not None:
+        raise failed

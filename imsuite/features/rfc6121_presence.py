@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,8 @@ from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import Stanza, make, quoted
 from imsuite.xmpp.times import format_datetime
+
+Step = Callable[[Passing], Awaitable[None] | None]  # takes a stanza on
 
 _NAME = len("<presence")
 _OPENED = frozenset((f"{NS.CLIENT}}}priority", f"{NS.CLIENT}}}show"))
@@ -135,11 +137,12 @@ class Presence(Feature):
     @takes("presence", None, "unavailable", "error", at=At.ACCOUNT)
     def arrived(self, passing: Passing) -> Awaitable[None] | None:
         """§8.5.2.1.2: to every available resource."""
-        later = [
-            outcome
-            for session in list(passing.account.available)
-            if (outcome := session.deliver(passing)) is not None
-        ]
+        later = []
+        for session in list(passing.account.available):
+            # of its own, because what is on DELIVERING changes it for one session
+            one = Passing(passing.stanza, passing.account, passing.sender, passing.session)
+            if (outcome := self._quietly(session.deliver, one)) is not None:
+                later.append(outcome)
         return _all(later) if later else None
 
     @on(INCOMING, Stage.GUARD, kind="iq", type=("get", "set"))
@@ -203,8 +206,7 @@ class Presence(Feature):
             return
         for theirs in list(other.available):
             stanza = _addressed(_delayed(theirs), account.bare)
-            passing = Passing(stanza, account, theirs.jid, None, session)
-            await _quietly(self.host.arrive, passing)
+            await self._reach(self.host.arrive, Passing(stanza, account, theirs.jid, None, session))
 
     # for other features
 
@@ -237,18 +239,39 @@ class Presence(Feature):
                 children,
                 b"%s to=%s%s" % (head, quoted(contact), tail),
             )
-            try:
-                later = route(Passing(one, account, sender))
-                if later is not None:
-                    await later
-            except (StanzaError, Dropped):
-                pass
+            later = self._quietly(route, Passing(one, account, sender))
+            if later is not None:
+                await later
 
     async def _send(self, session: Session, stanza: Stanza, to: str) -> None:
         """Send a presence of a session to one address."""
         if self._blocking is None or not self._blocking.blocks(session.account, parse(to)):
             passing = Passing(_addressed(stanza, to), session.account, session.jid)
-            await _quietly(self.host.router.route, passing)
+            await self._reach(self.host.router.route, passing)
+
+    async def _reach(self, step: Step, passing: Passing) -> None:
+        later = self._quietly(step, passing)
+        if later is not None:
+            await later
+
+    def _quietly(self, step: Step, passing: Passing) -> Awaitable[None] | None:
+        """Let a presence go its way; nobody waits for an error, and others come after it."""
+        try:
+            later = step(passing)
+        except Exception as why:
+            self._failed(why)
+            return None
+        return None if later is None else self._wait_quietly(later)
+
+    async def _wait_quietly(self, later: Awaitable[None]) -> None:
+        try:
+            await later
+        except Exception as why:
+            self._failed(why)
+
+    def _failed(self, why: Exception) -> None:
+        if not isinstance(why, StanzaError | Dropped):
+            self.host.condition(why)  # logs what nobody foresaw
 
     def _tell_own(self, account: Account, stanza: Stanza) -> None:
         """Send a presence to the account's own available sessions."""
@@ -274,16 +297,6 @@ def _delayed(session: Session) -> Stanza:
 def _directed_to(session: Session, jid: JID) -> bool:
     directed = session.directed
     return directed is not None and (jid.full in directed or jid.bare in directed)
-
-
-async def _quietly(step: Any, passing: Passing) -> None:
-    """Let a stanza of the server's go its way; nobody waits for an error."""
-    try:
-        later = step(passing)
-        if later is not None:
-            await later
-    except (StanzaError, Dropped):
-        pass
 
 
 async def _all(later: list[Awaitable[None]]) -> None:

@@ -320,9 +320,9 @@ class ClientStream:
             self.log.failure("{session}: binding failed", session=session.full)
             self.fail(StreamError("internal-server-error"))
 
-    async def vacate(self, account: Account, jid: JID) -> None:
-        """Wait until no session has that full JID; the one that does is ended (§7.7.2.2)."""
-        await self._clients.vacate(account, jid)
+    async def vacate(self, account: Account, jid: JID) -> bool:
+        """Wait until no session has that full JID, as `Clients.vacate` does."""
+        return await self._clients.vacate(account, jid)
 
     def conflict(self, session: Session) -> None:
         """End the stream, because another one binds the address of its session."""

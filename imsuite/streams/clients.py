@@ -135,19 +135,23 @@ class Clients:
                 del self._leaving[session.full]
             done.callback(None)
 
-    async def vacate(self, account: Account, jid: JID) -> None:
+    async def vacate(self, account: Account, jid: JID) -> bool:
         """Wait until no session has that full JID, and everybody knows that it is gone.
 
         A session that has it is ended (RFC 6120 §7.7.2.2), once what came from it is handled.
+        Return whether there was anything to wait for.
         """
+        waited = False
         while True:
             leaving = self._leaving.get(jid.full)
+            session = account.sessions.get(jid.resource)
+            if leaving is None and session is None:
+                return waited
+            waited = True
             if leaving is not None:
                 await leaving
                 continue
-            session = account.sessions.get(jid.resource)
-            if session is None:
-                return
+            assert session is not None
             if session.stream is not None:
                 session.stream.conflict(session)
             handled: Deferred[None] = Deferred()

@@ -114,6 +114,7 @@ def test_status_is_kept_to_a_length(server, friends):
 
 def test_friend_who_never_came_has_no_last_activity(server, romeo):
     """§3"""
+    server.account("nurse@example.org")
     romeo.says("<presence to='nurse@example.org' type='subscribe'/>")
     nurse = server.login("nurse@example.org/house")
     nurse.says("<presence to='romeo@example.org' type='subscribed'/>")

@@ -37,7 +37,8 @@ def queries(client):
 def answer(client, query, inner=INNER, lang=""):
     id = value(query, QUERY)
     client.says(
-        f"<iq type='result' to='example.org' id='{id}'{lang}><query xmlns='{INFO}'>{inner}</query></iq>"
+        f"<iq type='result' to='example.org' id='{id}'{lang}>"
+        f"<query xmlns='{INFO}'>{inner}</query></iq>"
     )
 
 

@@ -62,7 +62,7 @@ def test_ping_need_not_be_there(server):
 def test_what_is_announced_is_what_is_refused(server):
     """§3.1: one byte more ends the stream."""
     for size, ends in ((10_000, False), (10_001, True)):
-        romeo = server.login("romeo@example.org/orchard")
+        romeo = server.login(f"romeo@example.org/{size}")
         frame = "<message to='romeo@example.org'><body>{}</body></message>"
         romeo.says(frame.format("x" * (size - len(frame.format("")))))
         assert romeo.gone is ends

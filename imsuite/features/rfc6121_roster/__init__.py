@@ -23,7 +23,7 @@ from imsuite.core.hooks import (
     Stage,
 )
 from imsuite.core.host import Host
-from imsuite.core.interfaces import ILoaded, IPresence, IRoster
+from imsuite.core.interfaces import IBlocking, ILoaded, IPresence, IRoster
 from imsuite.core.options import ge, option
 from imsuite.core.session import Session
 from imsuite.features.rfc6121_roster.storage import TABLES, Roster, load, write
@@ -77,6 +77,14 @@ class RosterFeature(StreamFeature):
     def _presence(self) -> Any:  # what provides IPresence
         return self.host.find_feature(IPresence)
 
+    @cached_property
+    def _blocking(self) -> Any:  # what provides IBlocking, or None
+        return self.host.find_feature(IBlocking)
+
+    def _blocks(self, account: Account, contact: str) -> bool:
+        """Tell whether nothing goes to or comes from a contact (XEP-0191 §3.3)."""
+        return self._blocking is not None and self._blocking.blocks(account, parse(contact))
+
     def load(self, cursor: Any, account: str) -> Roster:
         """Return the roster of an account."""
         return load(cursor, account)
@@ -123,7 +131,7 @@ class RosterFeature(StreamFeature):
 
     async def _changes(self, account: Account, since: int) -> list[tuple[Element, int]]:
         rows = await self.host.store.query(
-            "SELECT contact, removed, version FROM roster WHERE account = ? AND version > ?"
+            "SELECT contact, version FROM roster WHERE account = ? AND version > ?"
             " ORDER BY version LIMIT 5000",
             account.bare,
             since,
@@ -131,12 +139,13 @@ class RosterFeature(StreamFeature):
         items = self._kept.of(account).items
         return [
             (
-                rules.removed_element(parse(contact))
-                if removed or contact not in items
-                else rules.to_element(items[contact]),
+                # as it is now: another session may have changed it meanwhile
+                rules.to_element(items[contact])
+                if contact in items
+                else rules.removed_element(parse(contact)),
                 version,
             )
-            for contact, removed, version in rows
+            for contact, version in rows
         ]
 
     @answers("set", NS.ROSTER, "query", At.SELF)
@@ -159,11 +168,14 @@ class RosterFeature(StreamFeature):
                 if old is None:
                     item = attrs.evolve(item, state=roster.state(contact))
                 await self._save(account, item)
-        self.host.answer(request, result(request.stanza))
-        self._push(account, item, wanted.remove)
+            # still in turn, so that pushes come in the order of the changes (§2.6.3)
+            self._push(account, item, wanted.remove)
+            self.host.answer(request, result(request.stanza))
+        # what fails from here on is no longer the client's to know: it has its answer
         if wanted.remove:
             await self._cancel(account, item)
-        await self.host.switch(ROSTER_CHANGED).tell(RosterChange(account, item, wanted.remove))
+        change = RosterChange(account, item, wanted.remove)
+        await self.host.spawn(self.host.switch(ROSTER_CHANGED).tell(change))
         return None
 
     @answers("get", NS.ROSTER, "query", At.ACCOUNT | At.NOBODY)
@@ -182,7 +194,7 @@ class RosterFeature(StreamFeature):
         for kind in subscription.removal(item.state):
             if kind == "unsubscribed" and item.state.from_:
                 self._presence.hide(account, contact)
-            await self._route(account, make("presence", {"type": kind, "to": contact}))
+            await self._route_quietly(account, make("presence", {"type": kind, "to": contact}))
 
     # subscriptions
 
@@ -200,9 +212,11 @@ class RosterFeature(StreamFeature):
             outcome = await self._decide(account, to, kind, subscription.outbound, None)
         if outcome.unavailable:
             self._presence.hide(account, to.bare)
-        if outcome.route:
-            await self._route(account, stanza.amended({"to": to.bare}))
-        await self._after(account, to, outcome)
+        try:
+            if outcome.route:
+                await self._route(account, stanza.amended({"to": to.bare}))
+        finally:
+            await self._after(account, to, outcome)
         raise Dropped  # it has gone its way already, between the other effects
 
     @takes("presence", *KINDS, at=At.ACCOUNT)
@@ -220,7 +234,7 @@ class RosterFeature(StreamFeature):
                     session.send(addressed)
         if outcome.answer is not None:
             answer = make("presence", {"type": outcome.answer, "to": contact.bare})
-            await self._route(account, answer)
+            await self._route_quietly(account, answer)
         await self._after(account, contact, outcome)
 
     async def _decide(
@@ -262,6 +276,8 @@ class RosterFeature(StreamFeature):
     async def _route(self, account: Account, stanza: Stanza) -> None:
         """Send a subscription stanza in the name of the account (§3.1.2: from its bare JID)."""
         stamped = stanza.amended({"from": account.bare})
+        if self._blocks(account, stanza.to or ""):
+            return
         try:
             later = self.host.router.route(Passing(stamped, account, account.jid))
             if later is not None:
@@ -269,11 +285,20 @@ class RosterFeature(StreamFeature):
         except Dropped:
             pass
 
+    async def _route_quietly(self, account: Account, stanza: Stanza) -> None:
+        """Send a subscription stanza of which nobody waits to hear."""
+        try:
+            await self._route(account, stanza)
+        except StanzaError:
+            pass  # the contact's server is not there: the roster says what is so all the same
+
     @on(AVAILABLE)
     def show_requests(self, session: Session) -> None:
         """§3.1.3: what waits for an answer is shown until it has one."""
-        for raw in self._kept.of(session.account).requests.values():
-            session.send(Stanza.parse(raw))
+        account = session.account
+        for contact, raw in self._kept.of(account).requests.items():
+            if not self._blocks(account, contact):
+                session.send(Stanza.parse(raw))
 
     @on(ACCOUNT_DELETED)
     async def account_deleted(self, account: Account) -> None:
@@ -281,16 +306,10 @@ class RosterFeature(StreamFeature):
         roster = self._kept.of(account)
         waiting = [c for c in roster.requests if c not in roster.items]
         for item in list(roster.items.values()):
-            await self._cancel_quietly(account, item)
+            await self._cancel(account, item)
         for contact in waiting:
             item = RosterItem(parse(contact), state=State.NONE_PENDING_IN)
-            await self._cancel_quietly(account, item)
-
-    async def _cancel_quietly(self, account: Account, item: RosterItem) -> None:
-        try:
             await self._cancel(account, item)
-        except StanzaError:
-            pass  # the contact's server does not answer: the account goes all the same
 
     # storage and pushes
 
@@ -314,6 +333,8 @@ class RosterFeature(StreamFeature):
         now = int(self.host.clock.seconds() * 1_000_000)
         version = max(roster.version + 1, now) if item is not None else roster.version
         oldest = roster.oldest if roster.oldest > 1 else version - 1
+        if account.temporary:
+            oldest = version  # nothing is written down from which to tell what changed
         if not account.temporary:
             raw = None if pending is None else pending.raw
             oldest = await self.host.store.transaction(
