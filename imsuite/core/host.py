@@ -66,6 +66,7 @@ class Host:
         self.registrar: Any = None  # an auth.registrar.Registrar
         self.removing: set[str] = set()  # localparts of accounts that are on their way out
         self._resting: OrderedDict[str, Account] = OrderedDict()
+        self._outdated: set[str] = set()  # localparts whose loading began too early
         self._loading: dict[str, list[Deferred[Account | None]]] = {}
         self._keepers: list[Any] = []
         self._dispatch: dict[tuple[str, str | None, str | None, At], Handler] = {}
@@ -214,6 +215,9 @@ class Host:
             return [keeper.load(cursor, jid.bare) for keeper in self._keepers]
 
         kept = await self.store.read(load)
+        if local in self._outdated:  # it was removed meanwhile
+            self._outdated.discard(local)
+            return await self._load(local)
         if kept is None:
             return None
         account = Account(self, jid, kept)
@@ -259,13 +263,18 @@ class Host:
         self._resting[local] = account
         self._resting.move_to_end(local)
         while len(self._resting) > _OFFLINE:
-            gone, _ = self._resting.popitem(last=False)
+            gone, oldest = self._resting.popitem(last=False)
+            if oldest.turn.locked:  # whoever changes it holds on to this object
+                self._resting[gone] = oldest
+                break
             del self.accounts[gone]
 
     def forget(self, local: str) -> None:
         """Drop what is loaded of an account that is gone."""
         self._resting.pop(local, None)
         self.accounts.pop(local, None)
+        if local in self._loading:
+            self._outdated.add(local)
 
     # sessions
 

@@ -152,10 +152,11 @@ class Session(Inbox):
         """Let a stanza pass DELIVERING and send it."""
         delivering = self.account.host.delivering
         if delivering.steps:
-            passing.target = self
-            later = delivering.run(passing)
+            one = Passing(passing.stanza, passing.account, passing.sender, passing.session, self)
+            later = delivering.run(one)
             if later is not None:
-                return self._deliver_later(passing, later)
+                return self._deliver_later(one, later)
+            passing = one
         stream = self.stream
         if stream is not None:
             stream.write(passing.stanza.raw)

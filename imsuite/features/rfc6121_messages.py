@@ -38,14 +38,10 @@ class Messages(Feature):
         raise StanzaError(decided.condition or "service-unavailable")
 
     def _deliver_to(self, passing: Passing, sessions: list[Session]) -> Awaitable[None] | None:
-        if len(sessions) == 1:
-            return sessions[0].deliver(passing)
         later = []
         for session in sessions:
-            # of its own, because what is on DELIVERING changes it for one session
-            one = Passing(passing.stanza, passing.account, passing.sender, passing.session)
             try:
-                outcome = session.deliver(one)
+                outcome = session.deliver(passing)
             except Dropped:
                 continue  # this session does not get it
             if outcome is not None:

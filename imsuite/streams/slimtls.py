@@ -1,7 +1,7 @@
 """TLS records between bytes and bytes, over an OpenSSL.SSL.Connection on memory.
 
 `Slim` calls OpenSSL through the C library object that pyOpenSSL itself uses: return codes instead
-of exceptions, one scratch buffer for all connections, and small memory BIOs after the handshake.
+of exceptions, and one scratch buffer for all connections.
 It is the only code of imsuite below pyOpenSSL's public interface; `channel` tries it once before
 its first use and, where anything differs from what it expects, takes `Public` instead, which does
 the same with public methods only and costs a few microseconds more for each message.
@@ -128,22 +128,6 @@ class Slim(Public):
         self._ssl = inner._ssl
         self._into = inner._into_ssl
         self._out = inner._from_ssl
-
-    def handshake(self, data: bytes) -> bool:
-        """As in Public; then give back the memory that the handshake needed."""
-        if not Public.handshake(self, data):
-            return False
-        # the BIOs keep the size of the certificate flights; what is unread must move over
-        rest = b""
-        while (size := _BIO_read(self._into, _scratch, SCRATCH)) > 0:
-            rest += _bytes[:size]
-        inner: Any = self.connection  # Any: as above
-        self._into = inner._into_ssl = _lib.BIO_new(_lib.BIO_s_mem())
-        self._out = inner._from_ssl = _lib.BIO_new(_lib.BIO_s_mem())
-        _lib.SSL_set_bio(self._ssl, self._into, self._out)  # frees the old ones
-        if rest:
-            _BIO_write(self._into, rest, len(rest))
-        return True
 
     def decrypt(self, data: bytes) -> bytes:
         """As in Public."""

@@ -1,0 +1,1 @@
+"""Random things that random clients do to a server in memory, and what must hold all the while."""
