@@ -65,6 +65,7 @@ def chosen(text: str | None, known: Sequence[str], default: Sequence[str]) -> li
 
 def ended(_signal: int, _frame: object) -> None:
     """End like after an error, so that the servers are stopped."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # timeout(1) sends it twice
     raise SystemExit(143)
 
 

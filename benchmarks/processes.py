@@ -41,15 +41,21 @@ def cpu_seconds(pids: list[int]) -> float:
     return total
 
 
-def pss_kib(pids: list[int]) -> int:
-    """Return the proportional set size of processes: shared pages are counted once."""
+def memory_kib(pids: list[int]) -> int:
+    """Return the anonymous memory of processes, what a fork shares divided among them.
+
+    Pages of files are left out: the share of a library that counts for a process sinks when
+    anybody on the machine starts another program that uses it.
+    """
     total = 0
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(
+            int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:"))
+        )
     return total
 
 

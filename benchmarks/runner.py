@@ -10,7 +10,15 @@ import attrs
 
 from benchmarks.dialogue import Refused
 from benchmarks.loads.catalogue import ACCOUNTS, CONTACTS
-from benchmarks.loads.load import PASSWORD, Lengths, Load, Measurement, Stage, account_names
+from benchmarks.loads.load import (
+    PASSWORD,
+    Lengths,
+    Load,
+    Measurement,
+    NotMeasured,
+    Stage,
+    account_names,
+)
 from benchmarks.loop import Closed, Loop, Stalled
 from benchmarks.processes import wait_for_quiet
 from benchmarks.scram import ScramError
@@ -28,7 +36,7 @@ SERVERS: dict[str, type[Server]] = {
     "ejabberd": Ejabberd,
     "external": External,
 }
-BROKEN = (Closed, NotStarted, OSError, Refused, ScramError, Stalled, ssl.SSLError)
+BROKEN = (Closed, NotMeasured, NotStarted, OSError, Refused, ScramError, Stalled, ssl.SSLError)
 
 
 @attrs.define(eq=False)

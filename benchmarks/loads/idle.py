@@ -7,8 +7,8 @@ import attrs
 from benchmarks.checking import Faults
 from benchmarks.dialogue import Session, bring
 from benchmarks.loads.chat import Conversation
-from benchmarks.loads.load import PASSWORD, Load, Measurement, Stage, account_names
-from benchmarks.processes import pss_kib
+from benchmarks.loads.load import PASSWORD, Load, Measurement, NotMeasured, Stage, account_names
+from benchmarks.processes import memory_kib
 
 # sessions that are there before, so that code, caches and what starting left behind (ejabberd
 # gives 10 MiB of it back with its first sessions) are not counted
@@ -27,11 +27,13 @@ class IdleLoad(Load):
         lengths = stage.lengths
         names = account_names("u", BASE + lengths.idle_sessions)
         base, faults = self.settle(stage, names[:BASE])
-        before = pss_kib(stage.server.pids)
+        before = memory_kib(stage.server.pids)
         more, more_faults = self.settle(stage, names[BASE:])
-        after = pss_kib(stage.server.pids)
+        after = memory_kib(stage.server.pids)
         for session in base + more:
             session.link.close()
+        if after <= before:
+            raise NotMeasured(f"{len(more)} sessions, and memory went from {before} to {after} KiB")
         return Measurement(
             load=self.name,
             server=stage.name,

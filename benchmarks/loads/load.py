@@ -17,6 +17,10 @@ PASSWORD = "correct-horse-42"
 DRAIN = 30.0  # seconds in which everything that was sent must have arrived
 
 
+class NotMeasured(Exception):
+    """What was read cannot be the cost of the load."""
+
+
 @attrs.frozen
 class Lengths:
     """How long and how big the measurements are."""

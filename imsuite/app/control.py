@@ -157,7 +157,7 @@ class Control(LineOnlyReceiver, TimeoutMixin):
     def connectionMade(self) -> None:
         """Look at who is there (unix(7), SO_PEERCRED)."""
         peer = peer_user(self.transport.getHandle())
-        if peer not in (None, 0, os.geteuid()):
+        if not may_talk(peer, os.geteuid()):
             self.log.warn("user {user} may not use the control socket", user=peer)
             self.transport.abortConnection()
             return
@@ -168,6 +168,10 @@ class Control(LineOnlyReceiver, TimeoutMixin):
         """Forget the connection; what it asked for is finished all the same."""
         self.factory.open.discard(self)
         self.setTimeout(None)
+
+    def timeoutConnection(self) -> None:
+        """End a connection on which nothing comes, or nobody reads."""
+        self.transport.abortConnection()
 
     def lineReceived(self, line: bytes) -> None:
         """Take a request, and nothing more until it is answered."""
@@ -183,6 +187,7 @@ class Control(LineOnlyReceiver, TimeoutMixin):
         self._refuse(f"a request may have {LONGEST} bytes")
 
     def _refuse(self, why: str) -> None:
+        self.transport.pauseProducing()  # what else comes is not wanted
         self._send({"error": why, "usage": True})
         self.transport.loseConnection()
 
@@ -194,7 +199,7 @@ class Control(LineOnlyReceiver, TimeoutMixin):
             self._send(answer)
 
     def _send(self, answer: dict[str, object]) -> None:
-        self.sendLine(json.dumps(answer, ensure_ascii=False).encode())
+        self.sendLine(json.dumps(answer).encode())  # ASCII: an answer may repeat any escape
 
 
 async def answered(server: Server, line: bytes) -> dict[str, object]:
@@ -230,6 +235,11 @@ def peer_user(connected: socket.socket) -> int | None:
     packed = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, user, _ = struct.unpack("3i", packed)
     return int(user)
+
+
+def may_talk(peer: int | None, own: int) -> bool:
+    """Tell whether a user may give commands to a server that runs as user `own`."""
+    return peer is None or peer in (0, own)
 
 
 def _remove_stale(path: str, name: str) -> None:

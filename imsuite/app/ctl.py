@@ -58,9 +58,11 @@ class Desk:
 
     @contextmanager
     def reach(self) -> Iterator[Reached]:
-        """Give who carries commands out."""
+        """Give who carries commands out; tell of a database that had to be made."""
         with reach(self.config()) as reached:
             yield reached
+            if reached.new_store is not None:
+                click.echo(f"imsuitectl: made a new database, {reached.new_store}", err=True)
 
     def call(self, name: str, **arguments: object) -> Sequence[Row]:
         """Return the rows of one command."""

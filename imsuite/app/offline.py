@@ -87,6 +87,12 @@ class Resting(Server):
                 passwords.iterations,
             )
 
+    @property
+    def database(self) -> str | None:
+        """Path of the database; None if it is no file."""
+        path: str | None = getattr(self.store.dialect, "path", None)
+        return path
+
     def open_store(self) -> None:
         """Open the database, or make it. Raises ImsuiteError, one clear line."""
         self.make_directory()

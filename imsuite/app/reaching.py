@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,12 +20,17 @@ from imsuite.xmpp.errors import ImsuiteError
 
 PATIENCE = 120.0  # seconds to wait for an answer
 PIECE = 65536  # bytes read at once
+MAKING = ("adduser", "addusers")  # commands that may come before the first start
 
 
 class Reached(Protocol):
-    """Whoever carries commands out. running: it is a server that runs."""
+    """Whoever carries commands out.
+
+    running: it is a server that runs; new_store: the database, if it was made for a command.
+    """
 
     running: bool
+    new_store: str | None
 
     def call(self, name: str, arguments: Mapping[str, object]) -> Result:
         """Return the result of a command. Raises ImsuiteError, one clear line."""
@@ -73,6 +79,7 @@ class Running:
 
     _connection: socket.socket
     running: bool = True
+    new_store: str | None = None
 
     def call(self, name: str, arguments: Mapping[str, object]) -> Result:
         """Return what the server answers."""
@@ -102,6 +109,7 @@ class Alone:
     """The hosts and the store, while no server runs."""
 
     running = False
+    new_store: str | None = None
 
     def __init__(self, config: Config, stack: ExitStack) -> None:
         self._config = config
@@ -117,5 +125,16 @@ class Alone:
         if self._server is None:
             self._server = self._stack.enter_context(at_rest(self._config, self._turns))
         if command.needs is Needs.STORE:
-            self._server.open_store()
+            self._open_store(self._server, may_make=command.name in MAKING)
         return self._turns.wait(command.run(self._server, arguments))
+
+    def _open_store(self, server: Resting, may_make: bool) -> None:
+        """Open the database; who looks for an account in none has mistaken the directory."""
+        path = server.database
+        if path is not None and not os.path.exists(path):
+            if not may_make:
+                raise CommandError(
+                    f"no server runs on {self._config.directory}, and {path} is not there"
+                )
+            self.new_store = path
+        server.open_store()

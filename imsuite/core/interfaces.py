@@ -58,6 +58,9 @@ class IRoster(Interface):
     def item(account: Any, contact: str) -> Any:
         """Return the RosterItem for a bare JID, or None. Does not wait."""
 
+    def state(account: Any, contact: str) -> Any:
+        """Return the State of a bare JID, which may have asked without being in the roster."""
+
     def subscribers(account: Any) -> tuple[str, ...]:
         """Return the bare JIDs that receive the account's presence ("from" or "both")."""
 

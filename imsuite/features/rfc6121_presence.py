@@ -24,7 +24,6 @@ from imsuite.core.interfaces import IBlocking, IPresence, IRoster
 from imsuite.core.options import ge, option
 from imsuite.core.session import Session
 from imsuite.rules import presence as rules
-from imsuite.rules.subscription import State
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import Dropped, StanzaError
@@ -151,8 +150,7 @@ class Presence(Feature):
         target, sender = passing.target, passing.sender
         if target is None or sender.bare == target.account.bare:
             return
-        item = self._roster.item(target.account, sender.bare)
-        state = State.NONE if item is None else item.state
+        state = self._roster.state(target.account, sender.bare)
         if not rules.shares_presence(target.account.jid, sender, state, target.directed or ()):
             raise StanzaError("service-unavailable")
 
@@ -163,10 +161,9 @@ class Presence(Feature):
         """§4.3.2"""
         account, prober = passing.account, passing.sender
         to = parse(passing.stanza.to or account.bare)
-        item = self._roster.item(account, prober.bare)
         sessions = {session.resource: session for session in account.available}
         answer = rules.answer_probe(
-            State.NONE if item is None else item.state,
+            self._roster.state(account, prober.bare),
             to.resource,
             sessions,
             own=prober.bare == account.bare,

@@ -221,7 +221,9 @@ class Caps(StreamFeature):
         return check(claim, query, answer.attrs.get("xml:lang", ""))
 
     def _unproven(self, session: Session, why: Exception) -> None:
-        self.log.debug("{session}: capabilities unproven: {why}", session=session.full, why=why)
+        self.log.debug(
+            "{session}: capabilities unproven: {why}", session=session.full, why=str(why)
+        )
         client = self._clients.get(session)
         if client is not None:
             client.silent = isinstance(why, NoAnswer)

@@ -100,11 +100,12 @@ class Caps2(StreamFeature):
     @answers("set", NS_CAPS2, "c", At.HOST)
     def announced_early(self, passing: Passing) -> Stanza:
         """§5.6: gratuitous capabilities, before initial presence and never shown to others."""
-        if passing.session is None:
+        session = passing.session
+        if session is None or session.account.host is not self.host:
             raise StanzaError("not-allowed")
         claim = read_claim(passing.stanza.payload)
         if claim is not None:
-            self._caps.claimed(passing.session, claim)
+            self._caps.claimed(session, claim)
         return result(passing.stanza)
 
 

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -95,19 +96,20 @@ class Process:
         self.ended()
 
 
+def write_config(folder, server="", rest="", data=None, listen=LISTEN):
+    """Write imsuite.toml in a folder; server: lines of [server]; rest: other tables."""
+    file = folder / "imsuite.toml"
+    file.write_text(
+        f'[server]\nlisten = {listen}\ndata = "{data or folder / "data"}"\n{server}\n'
+        f"[passwords]\niterations = 4096\n{rest}\n"
+    )
+    return file
+
+
 @pytest.fixture
 def config(tmp_path):
-    """Write imsuite.toml; server: lines of [server]; rest: other tables."""
-
-    def write(server="", rest="", data=None, listen=LISTEN):
-        file = tmp_path / "imsuite.toml"
-        file.write_text(
-            f'[server]\nlisten = {listen}\ndata = "{data or tmp_path / "data"}"\n{server}\n'
-            f"[passwords]\niterations = 4096\n{rest}\n"
-        )
-        return file
-
-    return write
+    """The function write_config, for the directory of the test."""
+    return partial(write_config, tmp_path)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""Certificates in files."""
+"""Certificates in files, and in configurations."""
 
 import time
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from imsuite.streams import certificates
+from tests.app.conftest import write_config
 
 
 def pem(file, domain="localhost", now=None):
@@ -13,3 +14,9 @@ def pem(file, domain="localhost", now=None):
     made = certificates.make(domain, key, now=time.time() if now is None else now)
     file.write_bytes(certificates.pem_of(made, key))
     return file
+
+
+def with_certificate(folder, options):
+    """Write a configuration in which localhost has a certificate; options: of the host."""
+    lines = "\n".join(f'{name} = "{file}"' for name, file in options.items())
+    return write_config(folder, rest=f'[hosts."localhost"]\n{lines}')

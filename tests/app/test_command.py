@@ -24,7 +24,10 @@ def test_arguments_may_hold_others():
         ({"jid": "a@b"}, "password is missing"),
         ({"jid": "a@b", "password": 3}, "password must be a text"),
         ({"jid": "a@b", "password": "x", "admin": 1}, "admin must be true or false"),
-        ({"jid": "a@b", "password": "x", "amin": 1}, 'there is no argument amin; did you mean "admin"?'),
+        (
+            {"jid": "a@b", "password": "x", "amin": 1},
+            'there is no argument amin; did you mean "admin"?',
+        ),
     ],
 )
 def test_wrong_arguments_are_named_and_not_shown(given, why):

@@ -1,4 +1,4 @@
-"""imsuitectl, on the store of a server that does not run, and through the socket of one that does."""
+"""imsuitectl, on the store while no server runs, and through the socket of one that does."""
 
 import json
 import os
@@ -36,7 +36,11 @@ def either(request):
     """A configuration file, with and without a server."""
     if request.param == "running":
         return request.getfixturevalue("live")
-    return request.getfixturevalue("config")(rest='[hosts."example.org"]')
+    file = request.getfixturevalue("config")(rest='[hosts."example.org"]')
+    ctl = request.getfixturevalue("ctl")
+    ctl(file, "adduser", "first@example.org", stdin="x\n")
+    ctl(file, "deluser", "first@example.org", "--yes")
+    return file
 
 
 # --- accounts ---------------------------------------------------------------------------------
@@ -115,7 +119,19 @@ def test_many_accounts_at_once(ctl, either, tmp_path):
 def test_a_line_without_a_password_makes_nobody(ctl, config):
     result = ctl(config(), "adduser", "--from", "-", stdin="romeo@localhost x\njuliet@localhost\n")
     assert result.stderr == "imsuitectl: line 2 is not an address, a space and a password\n"
-    assert rows(ctl(config(), "--json", "users")) == []
+    assert not (config().parent / "data").exists()
+
+
+def test_a_database_is_made_for_a_first_account_only(ctl, config):
+    """Whoever looks for accounts where there are none has mistaken the directory, and is told."""
+    file = config()
+    database = file.parent / "data/imsuite.db"
+    absent = ctl(file, "users")
+    assert absent.exit_code == 1
+    assert absent.stderr.endswith(f"and {database} is not there\n")
+    made = ctl(file, "adduser", "romeo@localhost", stdin="x\n")
+    assert made.stderr == f"imsuitectl: made a new database, {database}\n"
+    assert ctl(file, "adduser", "juliet@localhost", stdin="x\n").stderr == ""
 
 
 def test_the_password_is_what_was_written(running, ctl, live):
@@ -192,7 +208,9 @@ def test_hooks_in_the_order_of_their_stages(ctl, either):
     found = rows(ctl(either, "--json", "hooks", "example.org"))
     stages = ["guard", "amend", "record", "copy"]
     for hook in {row["hook"] for row in found}:
-        order = [stages.index(row["stage"]) for row in found if row["hook"] == hook and row["stage"]]
+        order = [
+            stages.index(row["stage"]) for row in found if row["hook"] == hook and row["stage"]
+        ]
         assert order == sorted(order)
     assert {"OUTGOING", "INCOMING", "BOUND"} <= {row["hook"] for row in found}
     assert any(row["feature"] == "presence" for row in found)
@@ -210,7 +228,11 @@ def test_sessions_and_the_end_of_one(running, ctl, live):
     assert (session["available"], session["priority"]) == (True, 5)
     assert 0 <= session["idle"] < 60
     assert session["since"].startswith("20")
-    for jid, count in (("romeo@example.org", 1), ("romeo@example.org/garden", 0), ("example.org", 1)):
+    for jid, count in (
+        ("romeo@example.org", 1),
+        ("romeo@example.org/garden", 0),
+        ("example.org", 1),
+    ):
         assert len(rows(ctl(live, "--json", "sessions", jid))) == count
     absent = ctl(live, "kick", "romeo@example.org/garden")
     assert absent.stderr == "imsuitectl: there is no session of romeo@example.org/garden\n"

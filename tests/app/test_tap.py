@@ -1,130 +1,16 @@
-"""`twistd imsuite` as operators meet it: what stops the start, SIGHUP, SIGTERM, the log."""
+"""`twistd imsuite` as operators meet it: SIGHUP, SIGTERM, the log."""
 
 import os
 import select
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 
-import pytest
-
 from imsuite.testing.server import TestAccount
-from tests.app.pems import pem
+from tests.app.pems import pem, with_certificate
 from tests.clients import Client
-
-DAY = 86400  # seconds
-OPEN = []  # a socket that listens
-
-
-@pytest.fixture(scope="module", autouse=True)
-def another_program():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        OPEN.append(listening)
-        yield
-    OPEN.clear()
-
-
-def wrong_word(config, tmp_path):
-    return config("drain_second = 3"), r'imsuite.toml:4: .*did you mean "drain_seconds"\?'
-
-
-def wrong_type(config, tmp_path):
-    return config('drain_seconds = "3"'), r"imsuite.toml:4: .*must be a whole number, not \"3\""
-
-
-def wrong_bound(config, tmp_path):
-    return config("drain_seconds = -3"), r"imsuite.toml:4: .*-3 must be at least 0"
-
-
-def no_file(config, tmp_path):
-    return tmp_path / "absent.toml", r"absent.toml: No such file or directory"
-
-
-def busy_port(config, tmp_path):
-    port = OPEN[0].getsockname()[1]
-    file = config(listen=f'["c2s:127.0.0.1:{port}"]')
-    return file, rf"cannot listen on 127.0.0.1:{port}: another program listens there"
-
-
-def certificate(config, tmp_path, options):
-    lines = "\n".join(f'{name} = "{file}"' for name, file in options.items())
-    return config(rest=f'[hosts."localhost"]\n{lines}')
-
-
-def unreadable_key(config, tmp_path):
-    options = {"certificate": pem(tmp_path / "a.pem"), "key": tmp_path / "absent.key"}
-    return certificate(config, tmp_path, options), r"absent.key: cannot read the private key"
-
-
-def expired_certificate(config, tmp_path):
-    file = pem(tmp_path / "a.pem", now=time.time() - 900 * DAY)
-    return certificate(config, tmp_path, {"certificate": file}), r"a.pem: .* expired on"
-
-
-def mismatched_certificate(config, tmp_path):
-    file = pem(tmp_path / "a.pem", "example.net")
-    return (
-        certificate(config, tmp_path, {"certificate": file}),
-        r"a.pem: the certificate is for example.net, not for localhost",
-    )
-
-
-def key_of_another(config, tmp_path):
-    options = {"certificate": pem(tmp_path / "a.pem"), "key": pem(tmp_path / "b.pem")}
-    return certificate(config, tmp_path, options), r"b.pem: this private key does not belong"
-
-
-def newer_database(config, tmp_path):
-    file = config()
-    (tmp_path / "data").mkdir(mode=0o700)
-    with sqlite3.connect(tmp_path / "data/imsuite.db") as database:
-        database.execute("CREATE TABLE imsuite_meta (word TEXT PRIMARY KEY, value TEXT)")
-        database.execute("CREATE TABLE imsuite_steps (name, step, digest, applied, version)")
-        database.execute("INSERT INTO imsuite_meta VALUES ('format', '99')")
-    database.close()
-    return file, r"imsuite.db was made by a newer version of imsuite"
-
-
-def data_that_is_no_directory(config, tmp_path):
-    (tmp_path / "data").write_text("")
-    return config(), r"data: the data directory can not be made"
-
-
-def deaf_control(config, tmp_path):
-    (tmp_path / "data").mkdir(mode=0o700)
-    (tmp_path / "data/control").write_text("")
-    return config(), r"data/control: this is not a socket; move it away"
-
-
-@pytest.mark.parametrize(
-    "mistake",
-    [
-        wrong_word,
-        wrong_type,
-        wrong_bound,
-        no_file,
-        busy_port,
-        unreadable_key,
-        expired_certificate,
-        mismatched_certificate,
-        key_of_another,
-        newer_database,
-        data_that_is_no_directory,
-        deaf_control,
-    ],
-)
-def test_a_start_that_fails_says_why_in_one_line(mistake, config, tmp_path, launch):
-    """Exit status 1, and nothing else on standard error."""
-    file, pattern = mistake(config, tmp_path)
-    process = launch(file)
-    process.until("^imsuite: .*" + pattern)
-    assert process.ended() == 1
-    said = [line for line in process.lines if not line.startswith("20")]  # not the log
-    assert len(said) == 1
-    assert "Traceback" not in "\n".join(process.lines)
 
 
 def test_one_server_has_the_database(config, launch):
@@ -171,8 +57,8 @@ def served(process):
             return secure.getpeercert(True)
 
 
-def test_sighup_takes_a_new_certificate_and_live_options(config, tmp_path, launch):
-    file = certificate(config, tmp_path, {"certificate": pem(tmp_path / "a.pem")})
+def test_sighup_takes_a_new_certificate_and_live_options(tmp_path, launch):
+    file = with_certificate(tmp_path, {"certificate": pem(tmp_path / "a.pem")})
     process = launch(file).started()
     old = served(process)
     pem(tmp_path / "a.pem")
@@ -185,8 +71,8 @@ def test_sighup_takes_a_new_certificate_and_live_options(config, tmp_path, launc
     assert served(process) != old
 
 
-def test_sighup_with_a_mistake_changes_nothing(config, tmp_path, launch):
-    file = certificate(config, tmp_path, {"certificate": pem(tmp_path / "a.pem")})
+def test_sighup_with_a_mistake_changes_nothing(tmp_path, launch):
+    file = with_certificate(tmp_path, {"certificate": pem(tmp_path / "a.pem")})
     process = launch(file).started()
     old = served(process)
     pem(tmp_path / "a.pem", "example.net")

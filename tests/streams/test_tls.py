@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface.verify import verifyObject
 
 from imsuite.streams import slimtls
-from imsuite.streams.certificates import Certificate, make, own_certificate
+from imsuite.streams.certificates import Certificate, CertificateError, make, own_certificate
 from imsuite.streams.ilink import ITlsContexts, ITlsInfo
 from imsuite.streams.tls import ALPN_CLIENT, ALPN_SERVER, ServerContexts, TlsInfo
 from tests.streams.links import TlsClient
@@ -382,7 +382,7 @@ def test_reload_that_fails_keeps_the_old_certificates(world, contexts, certifica
     broken = Certificate(
         certificates["example.org"].chain, certificates["example.net"].key, "made", frozenset()
     )
-    with pytest.raises(SSL.Error):
+    with pytest.raises(CertificateError, match="OpenSSL refuses this certificate"):
         contexts.load({"example.org": broken}, "example.org")
     _, client = secured(world, contexts, "example.net")
     expected = certificates["example.net"].chain[0].fingerprint(hashes.SHA256())

@@ -95,6 +95,10 @@ class RosterFeature(StreamFeature):
         """Return the item of a bare JID, or None."""
         return self._kept.of(account).items.get(contact)
 
+    def state(self, account: Account, contact: str) -> State:
+        """Return the state of the subscription to and from a bare JID."""
+        return self._kept.of(account).state(contact)
+
     def subscribers(self, account: Account) -> tuple[str, ...]:
         """Return who receives the account's presence."""
         items = self._kept.of(account).items
@@ -310,6 +314,9 @@ class RosterFeature(StreamFeature):
         for contact in waiting:
             item = RosterItem(parse(contact), state=State.NONE_PENDING_IN)
             await self._cancel(account, item)
+        # they know it now; the sessions that end next need not tell them again
+        roster.items.clear()
+        roster.requests.clear()
 
     # storage and pushes
 

@@ -1,0 +1,130 @@
+"""The server as its operator starts it, in a process of its own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition, Thread
+
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[1]
+PATIENCE = 30  # seconds
+# what is in the log when the server itself is wrong
+FAULT = re.compile(r"Traceback|Unhandled|#(?:error|critical)\]")
+
+
+class Served:
+    """A running `twistd imsuite`.
+
+    host, port, tls_port: where it listens; ca_file: PEM file with the certificates to trust.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, config, ports, ca_file):
+        self.config = str(config)
+        self.port, self.tls_port = ports
+        self.ca_file = str(ca_file)
+        self._lines = []
+        self._changed = Condition()
+        self._ended = False
+        self._process = subprocess.Popen(
+            [BIN / "twistd", "-n", "--pidfile=", "imsuite", "--config", config],
+            cwd=Path(config).parent,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = Thread(target=self._read, name="served", daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def log(self):
+        """What it has logged."""
+        with self._changed:
+            return "".join(self._lines)
+
+    def logs(self, pattern):
+        """Wait until it has logged that."""
+
+        def logged():
+            return self._ended or any(re.search(pattern, line) for line in self._lines)
+
+        with self._changed:
+            self._changed.wait_for(logged, PATIENCE)
+            found = any(re.search(pattern, line) for line in self._lines)
+        assert found, f"{pattern} is not in the log:\n{self.log}"
+
+    def ctl(self, *arguments, given=None):
+        """Return what imsuitectl prints."""
+        done = subprocess.run(
+            [BIN / "imsuitectl", "--config", self.config, *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def sessions(self, jid):
+        """Return the sessions of an account, as imsuitectl lists them."""
+        return json.loads(self.ctl("--json", "sessions", jid))
+
+    def stop(self):
+        """End it; everything has to be in order."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(PATIENCE)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._reader.join()
+            self._process.stdout.close()
+        assert "Server Shut Down" in self.log, self.log
+        assert not FAULT.search(self.log), self.log
+
+
+def free_ports(count):
+    """Return ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@contextmanager
+def served(folder, hosts):
+    """Start a server, and stop it at the end of the `with`.
+
+    folder: an empty one; hosts: text of the configuration's [hosts] and what follows.
+    """
+    ports = free_ports(2)
+    listen = json.dumps([f"c2s:127.0.0.1:{ports[0]}", f"c2s-tls:127.0.0.1:{ports[1]}"])
+    config = folder / "imsuite.toml"
+    config.write_text(f'[server]\nlisten = {listen}\ndata = "{folder}/data"\n{hosts}')
+    server = Served(config, ports, folder / "trusted.pem")
+    try:
+        server.logs("imsuite serves")
+        yield server
+    finally:
+        server.stop()
