@@ -109,6 +109,8 @@ def main() -> int:
     except KeyboardInterrupt:
         tell("interrupted; what was measured follows")
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         run.clear(options.keep)
     about = machine()
     print(f"{about['cpu']}, Linux {about['kernel']}, Python {about['python']}")

@@ -52,7 +52,7 @@ class Run:
     patience: float = 0.0  # seconds to wait, before each measurement, for others to be quiet
     versions: dict[str, str] = attrs.field(factory=dict)
     measurements: list[Measurement] = attrs.field(factory=list)
-    started: int = 0  # servers, for their folders' names
+    started: list[Server] = attrs.field(factory=list)  # some of them stopped again
 
     def play(self) -> None:
         """Do all rounds."""
@@ -95,7 +95,9 @@ class Run:
         stage.server.stop()
 
     def clear(self, keep: bool) -> None:
-        """Remove the servers' folders, or tell where they are."""
+        """Stop what an interruption left running; remove the folders or tell where they are."""
+        for server in self.started:
+            server.stop()
         if keep:
             self.tell(f"configurations and logs are kept in {self.folder}")
         else:
@@ -103,11 +105,11 @@ class Run:
 
     def stage(self, name: str, number: int) -> Stage:
         """Start a server with all accounts; when that fails every measurement on it will."""
-        self.started += 1
         server = SERVERS[name](
-            folder=self.folder / f"{name}-{self.started}",
+            folder=self.folder / f"{name}-{len(self.started)}",
             certificate=self.folder / "certificate.pem",
         )
+        self.started.append(server)
         stage = Stage(Loop(), server, name, number, self.lengths)
         try:
             names = account_names("u", ACCOUNTS) + account_names("p", CONTACTS + 1)

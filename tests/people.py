@@ -16,10 +16,10 @@ from threading import Condition, Thread
 
 import slixmpp
 
+from tests.programs import DEBIAN_PYTHON
 from tests.terminal import NotSeen, Terminal
 
 PATIENCE = 6  # seconds
-DEBIAN_PYTHON = "/usr/bin/python3"  # for which Debian's python3-nbxmpp is
 CALM = """
 [ui]
 splash=false

@@ -101,14 +101,20 @@ class StormClient:
 
     # what it hears
 
-    def hears(self, take: Callable[[StormClient, Stanza], None]) -> None:
-        """Read what has come; take: what to call for each stanza after binding."""
-        for item in self._reader.feed(self.link.take()):
+    def hears(self, take: Callable[[StormClient, Stanza], None]) -> bool:
+        """Read what has come and tell whether anything had.
+
+        take: what to call for each stanza after binding.
+        """
+        data = self.link.take()
+        for item in self._reader.feed(data):
             if isinstance(item, StreamEnd):
                 self.forget()
             elif isinstance(item, Header):
                 continue
             elif not isinstance(item, Stanza):
+                if self.phase == "reopening" and self.link.closed:
+                    continue  # the end of the new stream came together with that of the old
                 raise AssertionError(f"{self} cannot read what the server sent: {item}")
             elif item.ns == NS.STREAM and item.kind == "error":
                 self.end = item.children[0].partition("}")[2]
@@ -118,6 +124,7 @@ class StormClient:
                 self._negotiate(item)
         if self.link.closed:
             self.forget()
+        return bool(data)
 
     def _negotiate(self, item: Stanza) -> None:
         if item.kind == "features":

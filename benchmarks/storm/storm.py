@@ -216,28 +216,27 @@ class Storm:
 
     # what comes of it
 
-    def settle(self) -> None:
-        """Let the server do what it can now, and the clients hear of it."""
+    def settle(self) -> bool:
+        """Let the server do what it can now; tell whether the clients heard anything."""
+        moved = False
         for _ in range(20):
-            before = self.tally.heard
             if self.late is not None:
                 for _ in range(self.dice.choice(STEP_TURNS)):
                     self.late.turn()
             self.server.settle()
-            for client in list(self.clients):
-                client.hears(self._hear)
+            heard = [client.hears(self._hear) for client in list(self.clients)]
             self._bury()
-            if self.tally.heard == before:
+            moved = moved or any(heard)
+            if not any(heard):
                 break
+        return moved
 
     def drain(self) -> None:
         """Let everything happen that is under way."""
         for _ in range(100_000):
             while self.late:
                 self.late.turn()
-            before = self.tally.heard
-            self.settle()
-            if not self.late and self.tally.heard == before:
+            if not self.settle() and not self.late:
                 return
         raise Wrong(self.told("it never comes to rest"))
 

@@ -9,9 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.cred.checkers import AllowAnonymousAccess
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import LogLevelFilterPredicate
@@ -21,6 +19,13 @@ from zope.interface import implementer
 
 from imsuite.app.configuration import load as load_config
 from imsuite.app.control import ControlService
+from imsuite.app.parts import (
+    HostService,
+    ListenerService,
+    RenewalService,
+    StoreService,
+    ThreadService,
+)
 from imsuite.app.reloading import Outcome, reload
 from imsuite.app.shutdown import OrderedService
 from imsuite.auth.checkers import StoreChecker
@@ -55,7 +60,7 @@ class Server(OrderedService):
 
     router, hosts: by domain; store; hub: its connections; clients: their streams; contexts:
     certificates; ports: (kind, port) of each listener; levels: of the log, where log_level is
-    to take effect.
+    to take effect; listeners: in the order of the configuration.
     """
 
     def __init__(self, config: Config, reactor: Any) -> None:
@@ -74,7 +79,7 @@ class Server(OrderedService):
         self.admission = Admission()
         self.levels: LogLevelFilterPredicate | None = None
         self._control = ControlService(self)
-        self._listeners: list[Listener] = []
+        self.listeners: list[Listener] = []
 
     def startService(self) -> None:
         """Start everything, or nothing. Raises ImsuiteError, one clear line."""
@@ -85,11 +90,13 @@ class Server(OrderedService):
             self._compose()
             super().startService()
         except BaseException:
-            for listener in self._listeners:
+            for listener in self.listeners:
                 listener.stop()
             self._control.stopService()
             self.store.close()
             raise
+        for host in self.hosts.values():
+            host.spawn(host.switch(hooks.STARTED).tell(host))
         self.log.info(
             "imsuite serves {hosts} on {ports}; data in {directory} ({why})",
             hosts=", ".join(self.hosts),
@@ -143,8 +150,8 @@ class Server(OrderedService):
         self.hub = Hub(reactor)
         streams = config.tables.get("streams") or StreamOptions()
         self.clients = Clients(self.router, self.contexts, reactor, streams)
-        _Store(self.store).setServiceParent(self)
-        _Threads(threads).setServiceParent(self)
+        StoreService(self.store).setServiceParent(self)
+        ThreadService(threads).setServiceParent(self)
         for domain, host in self.hosts.items():
             give_login(
                 host,
@@ -156,7 +163,7 @@ class Server(OrderedService):
                 config.tables.get("logins"),
                 config.tables.get("passwords"),
             )
-            _Host(host).setServiceParent(self)
+            HostService(host).setServiceParent(self)
         for domain, service in config.services.items():
             # not at the top: wokkel installs a reactor, and few servers have services
             from imsuite.streams.mount import mount
@@ -165,10 +172,11 @@ class Server(OrderedService):
             host = next(iter(self.hosts.values()))
             mount(self.router, host, domain, handlers).setServiceParent(self)
         self._control.setServiceParent(self)
+        RenewalService(self).setServiceParent(self)
         self.admission = Admission(
             config.server.max_connections, config.server.max_connections_per_address
         )
-        self._listeners = [
+        self.listeners = [
             Listener(
                 self.hub,
                 address.interface,
@@ -179,7 +187,7 @@ class Server(OrderedService):
             )
             for address in config.server.addresses
         ]
-        _Streams(self).setServiceParent(self)
+        ListenerService(self).setServiceParent(self)
 
     def read_certificates(self, config: Config) -> dict[str, Certificate]:
         """Return the certificate of each domain. Raises CertificateError."""
@@ -325,87 +333,3 @@ def _kept_secret(file: Path) -> bytes:
     except OSError as why:
         raise ConfigError(f"{file}: the server's secret can not be kept: {why.strerror}") from why
     return made
-
-
-class _Store(Service):
-    """Closes the store, last of all."""
-
-    name = "store"
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def stopService(self) -> Any:
-        """Finish what was begun."""
-        super().stopService()
-        return self._store.close()
-
-
-class _Threads(Service):
-    """The threads that hash passwords."""
-
-    name = "hashing"
-
-    def __init__(self, threads: ThreadPool) -> None:
-        self._threads = threads
-
-    def startService(self) -> None:
-        """Start the pool; its threads come when they are needed."""
-        super().startService()
-        self._threads.start()
-
-    def stopService(self) -> None:
-        """Wait for the threads."""
-        super().stopService()
-        self._threads.stop()
-
-
-class _Host(Service):
-    """Tells the features of a host that it begins and ends."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.setName(f"host {host.domain}")
-
-    def startService(self) -> None:
-        """Start the features."""
-        super().startService()
-        self._host.spawn(self._host.switch(hooks.STARTED).tell(self._host))
-
-    def stopService(self) -> Deferred[None]:
-        """Stop the features."""
-        super().stopService()
-        self._host.requests.stop()
-        return Deferred.fromCoroutine(self._host.switch(hooks.STOPPING).tell(self._host))
-
-
-class _Streams(Service):
-    """Listens, and ends the streams when the server stops."""
-
-    name = "listeners"
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def startService(self) -> None:
-        """Listen. Raises ListenError."""
-        super().startService()
-        server = self._server
-        for address, listener in zip(
-            server.config.server.addresses, server._listeners, strict=True
-        ):
-            server.ports.append((address.kind, listener.start()))
-
-    def stopService(self) -> Deferred[None]:
-        """Listen no more, say system-shutdown, and let the streams drain."""
-        super().stopService()
-        return Deferred.fromCoroutine(self._stop(self._server._listeners))
-
-    async def _stop(self, listeners: Iterable[Listener]) -> None:
-        for listener in listeners:
-            listener.stop()
-        clients, hub = self._server.clients, self._server.hub
-        if clients is None or hub is None:
-            return
-        await clients.shutdown(self._server.config.server.drain_seconds)
-        hub.stop()

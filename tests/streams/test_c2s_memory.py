@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from imsuite.testing.memory import befriend
+from imsuite.testing.memory import befriend, now
 from tests.raw import PASSWORD, STARTTLS, Raw, auth, plain
 
 ENDS = ["closes", "lost", "error", "conflict"]
@@ -40,15 +40,20 @@ def alive():
     return alive
 
 
-@pytest.mark.parametrize("way", ENDS)
-def test_session_that_ended_is_forgotten(server, alive, way):
-    """Architecture §1: whatever it did and however it went."""
-    server.account("romeo@example.org")
-    account = server.host.accounts.get("romeo")
+def test_sessions_that_ended_are_forgotten(server, alive):
+    """Architecture §1: whatever they did and however they went."""
     juliet = server.login("juliet@example.org/balcony")
+    befriend(server.login("romeo@example.org/first"), juliet)
     before = alive()
+    for way in ENDS:
+        live(server, juliet, way)
+    server.advance(3600)
+    assert alive() == before
+
+
+def live(server, juliet, way):
+    """Let romeo come, do something and go."""
     romeo = server.login("romeo@example.org/orchard", lang="en")
-    befriend(romeo, juliet)
     romeo.says("<presence to='juliet@example.org/balcony'/>")
     romeo.says("<message to='juliet@example.org'><body>hi</body></message>")
     romeo.says("<iq type='get' id='b'><blocklist xmlns='urn:xmpp:blocking'/></iq>")
@@ -61,22 +66,25 @@ def test_session_that_ended_is_forgotten(server, alive, way):
     elif way == "error":
         romeo.says("<letter/>")
     else:
-        again = server.login("romeo@example.org/orchard")
-        again.closes()
-        del again
-    del romeo
+        server.login("romeo@example.org/orchard").closes()
     server.settle()
-    server.advance(3600)
-    assert account is None
+
+
+def test_streams_that_never_had_a_session_are_forgotten(server, alive):
+    """Strangers cost nothing once they are gone, however far they came."""
+    server.account("romeo@example.org", PASSWORD)
+    now(server.host.account("romeo"))
+    before = alive()
+    for phase in ("nothing", "header", "tls", "sasl", "authenticated"):
+        for way in ("closes", "lost", "error", "late"):
+            knock(server, phase, way)
+    server.advance(600)
+    assert len(server.clients) == 0
     assert alive() == before
 
 
-@pytest.mark.parametrize("phase", ["nothing", "header", "tls", "sasl", "authenticated"])
-@pytest.mark.parametrize("way", ["closes", "lost", "error", "late"])
-def test_stream_that_never_had_a_session_is_forgotten(server, alive, phase, way):
-    """Strangers cost nothing once they are gone."""
-    server.account("romeo@example.org", PASSWORD)
-    before = alive()
+def knock(server, phase, way):
+    """Let somebody come as far as a phase, and go."""
     raw = Raw(server, secure=phase in ("sasl", "authenticated"))
     if phase != "nothing":
         raw.opens()
@@ -95,9 +103,6 @@ def test_stream_that_never_had_a_session_is_forgotten(server, alive, phase, way)
     else:
         server.advance(70)
     server.settle()
-    server.advance(600)
-    del raw
-    assert alive() == before
 
 
 def test_stream_that_ends_while_its_password_is_looked_at_logs_out(server):
