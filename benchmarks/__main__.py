@@ -1,6 +1,8 @@
 """Measures imsuite beside other servers: python -m benchmarks --help; docs/performance.md."""
 
 import argparse
+import fcntl
+import os
 import resource
 import signal
 import sys
@@ -80,6 +82,19 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def wait_for_others() -> int:
+    """Wait until no other benchmark runs on this machine; returns the lock, held until we end."""
+    lock = os.open(
+        Path(tempfile.gettempdir()) / "imsuite-bench.lock", os.O_RDWR | os.O_CREAT, 0o666
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        tell("another benchmark is running; waiting for its end")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def main() -> int:
     """Run and print; returns 1 when imsuite did wrong (or, if strict, missed a target)."""
     options = parser().parse_args()
@@ -102,6 +117,7 @@ def main() -> int:
     servers = runnable(servers, tell)
     if not servers:
         raise SystemExit("no server to measure")
+    lock = wait_for_others()
     folder = Path(tempfile.mkdtemp(prefix="imsuite-bench-"))
     run = Run(folder, servers, loads, rounds, lengths, tell, options.patience)
     try:
@@ -112,6 +128,7 @@ def main() -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         run.clear(options.keep)
+        os.close(lock)
     about = machine()
     print(f"{about['cpu']}, Linux {about['kernel']}, Python {about['python']}")
     for name, version in run.versions.items():

@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from imsuite.testing.memory import MemoryServer, befriend
+from tests.programs import Programs
 
 # the plugin that other projects use is loaded by its entry point where imsuite is installed
 PLUGIN = "imsuite.testing.plugin"
@@ -13,6 +14,7 @@ if not any(point.value == PLUGIN for point in entry_points(group="pytest11")):
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(Programs())
     config.addinivalue_line(
         "markers", "server(domains=…, features=…, options=…): the MemoryServer of a test"
     )

@@ -113,7 +113,7 @@ class Driven:
     def disconnected(self, *_):
         domain, error, text = self.client.get_error()
         flags = getattr(self.client.peer_certificate[1], "copy", set)()
-        names = sorted(flag.value_nicks[0] for flag in flags)
+        names = sorted(flag.value_nicks[-1] for flag in flags)
         self.tell("ended", str(domain), str(error), text or "", " ".join(names))
         self.loop.quit()
 

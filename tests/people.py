@@ -95,30 +95,49 @@ class Person:
         """Wait until the client shows a message."""
         self.ears.wait(("hears", jid, text))
 
+    def is_told_of_a_conflict(self):
+        """Wait until the client shows that another session took its resource."""
+        self.ears.wait(("ended", "conflict"))
+
 
 class Slixmpp(Person):
     """slixmpp, on an event loop in a thread.
 
-    plugins: to register; registering: make the account first; context: changes its SSLContext.
+    plugins: to register; context: changes its SSLContext; client: once it has logged in; messages:
+    what it received, newest last.
     """
 
-    def __init__(self, *given, plugins=(), registering=False, context=None, **more):
+    def __init__(self, *given, plugins=(), context=None, **more):
         super().__init__(*given, **more)
-        self._plugins = ("xep_0030", *plugins)
-        self._registering, self._context = registering, context
+        self._plugins = ("xep_0030", "xep_0077", *plugins)
+        self._context = context
+        self._registering = False
+        self.messages = []
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="slixmpp", daemon=True)
         self._thread.start()
         self.client = None
 
+    def ask(self, plugin, method, *given, **more):
+        """Return what a method of a plugin returns."""
+        return self.call(getattr(self.client.plugin[plugin], method), *given, **more)
+
     def call(self, function, *given, **more):
-        """Return the result of a coroutine function of the client."""
+        """Return the result of a function, or coroutine function, called in the loop."""
 
         async def called():
             result = function(*given, **more)
-            return await result if asyncio.iscoroutine(result) or asyncio.isfuture(result) else result
+            return (
+                await result if asyncio.iscoroutine(result) or asyncio.isfuture(result) else result
+            )
 
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result(PATIENCE)
+
+    def register(self):
+        """Make the account, which slixmpp does on the way to the first login."""
+        self._registering = True
+        self.log_in()
+        self.ears.wait(("registered",))
 
     def log_in(self):
         """Come online. Raises NotLetIn."""
@@ -131,10 +150,8 @@ class Slixmpp(Person):
         client = self.client = slixmpp.ClientXMPP(self.jid, self.password)
         for plugin in self._plugins:
             client.register_plugin(plugin)
-        if self._registering:
-            client.register_plugin("xep_0077")
-            client["xep_0077"].force_registration = True
-            client.add_event_handler("register", self._register)
+        client.plugin["xep_0077"].create_account = self._registering
+        client.add_event_handler("register", self._register)
         client.ca_certs = self.ca_file
         client.enable_direct_tls, client.enable_starttls = self.direct, not self.direct
         if self._context is not None:
@@ -174,6 +191,7 @@ class Slixmpp(Person):
         self.ears.tell("sees", presence["from"].bare, there)
 
     def _message(self, message):
+        self.messages.append(message)
         self.ears.tell("hears", message["from"].bare, message["body"])
 
     def befriend(self, jid):
@@ -183,6 +201,14 @@ class Slixmpp(Person):
     def say(self, jid, text):
         """Send a message."""
         self.call(self.client.send_message, jid, text, mtype="chat")
+
+    def change_password(self, password):
+        """Change it."""
+        self.ask("xep_0077", "change_password", password)
+
+    def unregister(self):
+        """Remove the account."""
+        self.ask("xep_0077", "cancel_registration")
 
     def leave(self):
         """Log out."""
@@ -215,11 +241,9 @@ class Nbxmpp(Person):
     def __init__(self, *given, binding="", spoil=False, **more):
         super().__init__(*given, **more)
         self._process = None
-        self._settings = {
-            **{name: getattr(self, name) for name in ("user", "domain", "password", "resource")},
-            **{name: getattr(self, name) for name in ("port", "direct", "ca_file")},
-            **{"host": self.server.host, "binding": binding, "spoil": spoil},
-        }
+        names = ("user", "domain", "password", "resource", "port", "direct", "ca_file")
+        self._settings = {name: getattr(self, name) for name in names}
+        self._settings |= {"host": self.server.host, "binding": binding, "spoil": spoil}
 
     def log_in(self):
         """Come online. Raises NotLetIn."""
@@ -265,6 +289,20 @@ class Nbxmpp(Person):
         """Send a message."""
         self.do("say", jid, text)
 
+    def change_password(self, password):
+        """Change it."""
+        self.do("change_password", password)
+        self.ears.wait(("done",))
+
+    def unregister(self):
+        """Remove the account."""
+        self.do("unregister")
+        self.ears.wait(("done",))
+
+    def is_told_of_a_conflict(self):
+        """Wait until the client shows that another session took its resource."""
+        self.ears.wait(("ended", "StreamError.STREAM", "conflict"))
+
     def leave(self):
         """Log out."""
         self.do("leave")
@@ -307,10 +345,19 @@ class Profanity(Person):
         self.terminal = Terminal([self.program], environment)
         self.terminal.shows("Welcome to Profanity")
 
+    def register(self):
+        """Make the account; Profanity then disconnects, and sometimes crashes if used again."""
+        tls = "legacy" if self.direct else "force"
+        self.terminal.types(f"/register {self.user} {self.domain} port {self.port} tls {tls}")
+        for asked in ("Enter password:", "Confirm password:"):
+            self.terminal.shows(asked)
+            self.terminal.types(self.password)
+        self.terminal.shows("Registration successful")
+
     def log_in(self):
         """Come online. Raises NotLetIn."""
         where = f"server {self.server.host} port {self.port}"
-        tls = "direct" if self.direct else "force"
+        tls = "legacy" if self.direct else "force"
         self.terminal.types(f"/connect {self.jid} {where} tls {tls}")
         seen = self.terminal.shows("Enter password:", r"verification failed: (.*)")
         if seen[0] == "Enter password:":
@@ -342,6 +389,18 @@ class Profanity(Person):
     def say(self, jid, text):
         """Send a message."""
         self.terminal.types(f"/msg {jid} {text}")
+
+    def change_password(self, password):
+        """Change it."""
+        self.terminal.types("/changepassword")
+        for asked in ("Enter password:", "Confirm password:"):
+            self.terminal.shows(asked)
+            self.terminal.types(password)
+        self.terminal.shows("(?i)password.*(changed|success)")
+
+    def is_told_of_a_conflict(self):
+        """Wait until the client shows that another session took its resource."""
+        self.terminal.shows("Lost connection")  # it shows no reasons
 
     def hears(self, jid, text):
         """Wait until the window of a chat shows a message."""

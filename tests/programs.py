@@ -44,7 +44,11 @@ PROGRAMS = {
 def missing(marker):
     """Return what is missing for a marker, "" if nothing is."""
     packages, is_there = PROGRAMS[marker]
-    return "" if is_there() else f"{marker.removeprefix('needs_')} is missing: install {packages}"
+    return (
+        ""
+        if is_there()
+        else f"{marker.removeprefix('needs_')} is missing: apt-get install {packages}"
+    )
 
 
 def missing_for(item):

@@ -11,9 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Thread
 
+from imsuite.app.commands import find
+from imsuite.app.reaching import reach
+from imsuite.app.tap import read_config
+
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30  # seconds
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 # what is in the log when the server itself is wrong
 FAULT = re.compile(r"Traceback|Unhandled|#(?:error|critical)\]")
 
@@ -83,9 +88,16 @@ class Served:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def ask(self, command, **given):
+        """Return the rows of an administration command, as imsuitectl gets them."""
+        with reach(read_config(self.config)) as reached:
+            assert reached.running
+            rows = reached.call(command, given).rows
+        return [dict(zip(find(command).columns, row, strict=True)) for row in rows]
+
     def sessions(self, jid):
-        """Return the sessions of an account, as imsuitectl lists them."""
-        return json.loads(self.ctl("--json", "sessions", jid))
+        """Return the sessions of an account or a resource."""
+        return self.ask("sessions", jid=jid)
 
     def stop(self):
         """End it; everything has to be in order."""
@@ -112,6 +124,12 @@ def free_ports(count):
     return ports
 
 
+def _gather_certificates(folder, ca_file):
+    """Put all certificates, without their keys, into one file."""
+    texts = (file.read_text() for file in sorted(folder.rglob("*.pem")))
+    ca_file.write_text("".join(part for text in texts for part in CERTIFICATE.findall(text)))
+
+
 @contextmanager
 def served(folder, hosts):
     """Start a server, and stop it at the end of the `with`.
@@ -125,6 +143,7 @@ def served(folder, hosts):
     server = Served(config, ports, folder / "trusted.pem")
     try:
         server.logs("imsuite serves")
+        _gather_certificates(folder, folder / "trusted.pem")
         yield server
     finally:
         server.stop()

@@ -92,7 +92,8 @@ class Terminal:
                         return match
                 left = until - monotonic()
                 if left <= 0 or self._ended:
-                    raise NotSeen(f"{' | '.join(patterns)} is not on the screen:\n{text}")
+                    state = "the program ended" if self._ended else "not in time"
+                    raise NotSeen(f"{state}: {' | '.join(patterns)} is not on\n{text}")
                 self._changed.wait(left)
 
     def close(self):

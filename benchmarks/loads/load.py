@@ -25,10 +25,10 @@ class NotMeasured(Exception):
 class Lengths:
     """How long and how big the measurements are."""
 
-    warm: float = 0.7  # seconds before a measured window
-    window: float = 2.8  # seconds
+    warm: float = 0.6  # seconds before a measured window
+    window: float = 2.4  # seconds
     idle_sessions: int = 500
-    settle: float = 2.0  # seconds before memory is read
+    settle: float = 1.5  # seconds before memory is read
 
 
 @attrs.frozen

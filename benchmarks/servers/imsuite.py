@@ -108,8 +108,10 @@ class Imsuite(Server):
         empty = self.folder.parent / "imsuite-empty"
         if not empty.exists():
             first = attrs.evolve(self, folder=empty, port=free_port(), tls_port=free_port())
-            first.start()
-            first.stop()
+            try:
+                first.start()
+            finally:
+                first.stop()
         shutil.copytree(empty / "data", self.folder / "data")
         keys = stored_keys("sha256", password, SALT, ITERATIONS)
         salt, stored, server = (

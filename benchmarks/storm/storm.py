@@ -27,7 +27,7 @@ OPTIONS = {
     "register": {"open": True, "per_address": 10**6, "per_hour": 10**6},
     "caps": {"patience": 5},
 }
-STEP_TURNS = (0, 0, 1, 2, 5, 20)  # of a late store, between two steps
+STEP_TURNS = (0, 0, 0, 0, 1, 1, 2, 5)  # of a late store, each time the storm settles
 
 
 class Wrong(AssertionError):
@@ -57,6 +57,7 @@ class Storm:
     """
 
     def __init__(self, seed: int, late: bool = False, blocking: bool = True) -> None:
+        self._before = self._alive()  # of other servers
         self.dice = random.Random(seed)
         self.name = f"seed {seed}{', late' if late else ''}{'' if blocking else ', no blocking'}"
         self.blocking = blocking
@@ -72,7 +73,8 @@ class Storm:
             for host in self.server.hosts:
                 host.store = store
                 host.users.store = store
-        self.words = Words(self.dice, ACCOUNTS, blocking)
+        # a refused probe, which means that there is no subscription, may meet one that begins
+        self.words = Words(self.dice, ACCOUNTS, blocking, probes=not late)
         self.clients: list[StormClient] = []
         self.tally = Tally()
         self.history: list[str] = []
@@ -81,6 +83,7 @@ class Storm:
         self.gone: set[str] = set()  # full JIDs of clients that left
         self.peer_answers: set[str] = set()  # ids of requests that clients answered
         self.tainted: set[tuple[str, str]] = set()  # who sent directed presence to which bare JID
+        self.removed: set[str] = set()  # bare JIDs of accounts that were removed at some time
         self.apart: set[tuple[str, str]] = set()  # bare JIDs of pairs that blocked each other
         self.last_seq: dict[tuple[str, str], int] = {}  # of a sender, as a recipient heard it
         self.authors: dict[str, str] = {}  # of requests, by id
@@ -148,6 +151,8 @@ class Storm:
     def _remove(self, bare: str) -> None:
         """Remove an account as an administrator does."""
         self.note(f"{bare} is removed")
+        self.removed.add(bare)
+        self.tally.removals += 1
         jid = parse(bare)
         host = self.server.router.hosts[jid.domain]
 
@@ -186,6 +191,8 @@ class Storm:
     def say(self, client: StormClient, said: Said) -> None:
         """Let a client say something, and note what must come of it."""
         blocks = b"urn:xmpp:blocking" in said.xml and said.type == "set"
+        if b"<remove" in said.xml:
+            self.removed.add(client.bare)
         if blocks:
             self.drain()  # what clients forget by it depends on when it happens
         self.note(f"{client.full or client.bare}: {said.xml.decode()}")
@@ -295,6 +302,11 @@ class Storm:
 
     def left(self) -> list[object]:
         """Return the sessions, streams and links of this server that are still in memory."""
+        before = {id(each) for each in self._before}
+        return [each for each in self._alive() if id(each) not in before]
+
+    @staticmethod
+    def _alive() -> list[object]:
         gc.collect()
         kinds = (Inbox, ClientStream, MemoryLink)
         return [each for each in gc.get_objects() if isinstance(each, kinds)]

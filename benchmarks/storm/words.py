@@ -103,12 +103,18 @@ class Said:
 
 
 class Words:
-    """Makes stanzas. accounts: bare JIDs; removal: clients may remove their accounts."""
+    """Makes stanzas.
 
-    def __init__(self, dice: random.Random, accounts: Sequence[str], blocking: bool) -> None:
+    accounts: bare JIDs; blocking: among other things clients block; probes: they send probes.
+    """
+
+    def __init__(
+        self, dice: random.Random, accounts: Sequence[str], blocking: bool, probes: bool
+    ) -> None:
         self.dice = dice
         self.accounts = accounts
         self.blocking = blocking
+        self.probes = probes
         self._count = 0
 
     def id(self, kind: str) -> str:
@@ -155,6 +161,8 @@ class Words:
             return self.made(kind, type, to, self._some(IN_MESSAGES), me)
         if kind == "iq":
             return self.iq(type, to, me)
+        if type == "probe" and not self.probes:
+            type = None
         if type in (None, "unavailable") and self.dice.random() < 0.6:
             to = None
         return self.made(kind, type, to, self._some(IN_PRESENCES), me)

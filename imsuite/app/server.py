@@ -245,7 +245,8 @@ def give_login(
             checkers.append(_made(f'[hosts."{host.domain}"] checkers', name))
     if sasl_options.anonymous:
         checkers.append(AllowAnonymousAccess())
-    realm = HostRealm(host.domain, IAccount, partial(_log_in, host))
+    elsewhere = any(name.name != "imsuite" for name in options.checkers)
+    realm = HostRealm(host.domain, IAccount, partial(_log_in, host, elsewhere))
     limits = FailureLimits(clock.seconds, limit_options)
     host.authenticator = Authenticator(
         host.domain,
@@ -283,8 +284,11 @@ class _Accounts:
             return None
 
 
-async def _log_in(host: Host, localpart: str, *, temporary: bool) -> Login:
-    """Return the account of somebody who proved who they are, and what ends the log-in."""
+async def _log_in(host: Host, elsewhere: bool, localpart: str, *, temporary: bool) -> Login:
+    """Return the account of somebody who proved who they are, and what ends the log-in.
+
+    elsewhere: a checker of another source may have vouched for an account that is not stored.
+    """
     if temporary:
         account = host.temporary_account(localpart)
         return account, partial(_log_out, account)
@@ -292,8 +296,11 @@ async def _log_in(host: Host, localpart: str, *, temporary: bool) -> Login:
         if (await host.users.find(localpart)).disabled:
             raise LoginRefused("account-disabled")
     except NoSuchAccount:
-        pass  # a checker of another source vouched for it
-    return await host.own_account(localpart), _nothing
+        pass
+    own = await host.own_account(localpart, enter=elsewhere)
+    if own is None:
+        raise LoginRefused("temporary-auth-failure")
+    return own, _nothing
 
 
 def _log_out(account: Account) -> None:

@@ -46,11 +46,22 @@ def makeService(options: Options) -> IService:
     What is wrong with its configuration goes to standard error, one line for each mistake, and
     the process exits with 1.
     """
+    _choose_reactor()
     try:
         return Program(read_config(options["config"]), options.parent)
     except ImsuiteError as why:
         _tell(why)
         raise SystemExit(1) from None
+
+
+def _choose_reactor() -> None:
+    """Install the reactor that suits links best, where there is none yet (twistd --reactor)."""
+    if "twisted.internet.reactor" not in sys.modules:
+        try:
+            from imsuite.streams import reactor
+        except ImportError:
+            return  # this system has no epoll: Twisted knows what to take
+        reactor.install()
 
 
 def _tell(why: ImsuiteError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -12,11 +13,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from imsuite.auth.limits import FailureLimits
 from imsuite.auth.secrets import ITERATIONS, SALT, Hasher, make_verifiers
 from imsuite.core import hooks
+from imsuite.core.account import Account
 from imsuite.core.host import Host
 from imsuite.core.interfaces import Table
 from imsuite.core.session import Session
 from imsuite.xmpp.address import localpart
-from imsuite.xmpp.errors import ImsuiteError, StreamError
+from imsuite.xmpp.errors import ImsuiteError, StanzaError, StreamError
 
 
 @attrs.define
@@ -86,28 +88,42 @@ class Registrar:
         await self.host.switch(hooks.PASSWORD_CHANGED).tell(f"{local}@{self.host.domain}")
 
     async def delete(self, local: str, spared: Session | None = None) -> None:
-        """Remove an account and all that belongs to it; its sessions end. Raises NoSuchAccount.
+        """Remove an account and all that belongs to it; its sessions end. Raises NoSuchAccount,
+        and StanzaError while it is being removed already.
 
         spared: a session whose stream stays open, for the answer to whoever asked; it is bound
         no longer.
         """
-        account = await self.host.account(local)
-        if account is not None:
-            await self.host.switch(hooks.ACCOUNT_DELETED).tell(account)
-            for session in list(account.sessions.values()):
-                stream = session.stream
-                if stream is not None and session is not spared:
-                    stream.fail(StreamError("not-authorized", "the account was removed"))
-                session.abandon()
-                await self.host.unbind(session)
+        host = self.host
+        account = await host.account(local)
+        if local in host.removing:
+            raise StanzaError("item-not-found", text="the account is being removed")
         # nobody finds the account while it is being removed, so that nothing of it comes back
-        self.host.forget(local)
-        self.host.removing.add(local)
+        host.removing.add(local)
+        host.forget(local)
         try:
+            if account is not None:
+                await self._end_sessions(account, spared)
+                await host.switch(hooks.ACCOUNT_DELETED).tell(account)
             await self.users.delete(local, self.tables)
         finally:
-            self.host.removing.discard(local)
+            host.removing.discard(local)
         self.limits.forget(local)
+
+    async def _end_sessions(self, account: Account, spared: Session | None) -> None:
+        """End all sessions, each once what it was doing is done."""
+        ending = list(account.sessions.values())
+        for session in ending:
+            stream = session.stream
+            if stream is not None and session is not spared:
+                stream.fail(StreamError("not-authorized", "the account was removed"))
+            session.abandon()
+        for session in ending:
+            if session is not spared:  # that one is doing this
+                handled: Deferred[None] = Deferred()
+                session.finish(partial(handled.callback, None))
+                await handled
+            await self.host.unbind(session)
 
     async def _hash(self, password: str) -> str:
         made = await self.hasher(make_verifiers, password, self.iterations, self.random(SALT))

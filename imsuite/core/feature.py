@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
 
 import attrs
@@ -154,17 +155,21 @@ class Feature:
         return cls.__module__.rpartition(".")[2]
 
     @classmethod
+    @cache
     def options_class(cls) -> type[Any]:
         """Return the attrs class of its options."""
         found: type[Any] = get_type_hints(cls).get("options", Any)
         return NoOptions if found is Any else found
 
     @classmethod
-    def marks(cls) -> Iterator[tuple[str, Mark]]:
-        """Yield the name and mark of each marked method."""
-        for name in dir(cls):
-            for mark in getattr(getattr(cls, name, None), "imsuite_marks", ()):
-                yield name, mark
+    @cache
+    def marks(cls) -> tuple[tuple[str, Mark], ...]:
+        """Return the name and mark of each marked method."""
+        return tuple(
+            (name, mark)
+            for name in dir(cls)
+            for mark in getattr(getattr(cls, name, None), "imsuite_marks", ())
+        )
 
     def describe(self, at: At) -> Iterable[str]:
         """Return the disco features for a kind of address; more than a header can say goes here."""

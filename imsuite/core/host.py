@@ -225,17 +225,20 @@ class Host:
         self._rest(account)
         return account
 
-    async def own_account(self, local: str) -> Account:
-        """Return the account of somebody who just logged in, which the store may not know yet.
+    async def own_account(self, local: str, enter: bool) -> Account | None:
+        """Return the account of somebody who just logged in; None if it was removed meanwhile.
 
-        It does not where a checker of another source vouched for it: then it is entered.
+        enter: a checker of another source vouched for it, so the store may not know it yet and
+        gets it.
         """
         account = await self.account(local)
-        if account is None:
+        if account is not None or not enter or local in self.removing:
+            return account
+        try:
             await self.users.create(local, "", int(self.clock.seconds() * 1_000_000))
-            account = await self.account(local)
-            assert account is not None
-        return account
+        except ImsuiteError as why:
+            self.log.debug("{account} is not entered: {why}", account=local, why=str(why))
+        return await self.account(local)
 
     async def current(self, account: Account) -> Account:
         """Return an account as it is loaded now, some time after its owner logged in.

@@ -110,6 +110,7 @@ class Presence(Feature):
             reached = self._roster.subscribers(account)
             await self._tell(session, stanza, reached)
         if follows.own:
+            reached += (account.bare,)
             self._tell_own(account, stanza)
             if session.stream is not None:
                 session.send(_addressed(stanza, account.bare))
@@ -125,7 +126,7 @@ class Presence(Feature):
         if to is None or session is None:
             return
         jid = parse(to)
-        if jid.bare == session.account.bare:
+        if jid == session.jid:
             return
         if session.directed is None:
             session.directed = set()
@@ -226,7 +227,10 @@ class Presence(Feature):
         route, sender = self.host.router.route, session.jid
         raw, attributes, children = stanza.raw, stanza.attrs, stanza.children
         head, tail = raw[:_NAME], raw[_NAME:]
+        waited = False
         for contact in contacts:
+            if waited and stanza.type is None and not self._receives(account, contact):
+                continue  # it was told that there is no presence any more
             if blocking is not None and blocking.blocks(account, parse(contact)):
                 continue
             one = Stanza(
@@ -239,6 +243,12 @@ class Presence(Feature):
             later = self._quietly(route, Passing(one, account, sender))
             if later is not None:
                 await later
+                waited = True
+
+    def _receives(self, account: Account, contact: str) -> bool:
+        """Tell whether a contact is a subscriber of the account."""
+        item = self._roster.item(account, contact)
+        return item is not None and bool(item.state.from_)
 
     async def _send(self, session: Session, stanza: Stanza, to: str) -> None:
         """Send a presence of a session to one address."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SWEEP = 5.0  # seconds between two looks for streams that take too long
+_PATIENCE = 10.0  # seconds that who replaces a session waits for what came from that one
 
 
 @attrs.frozen
@@ -155,8 +156,11 @@ class Clients:
             if session.stream is not None:
                 session.stream.conflict(session)
             handled: Deferred[None] = Deferred()
-            session.finish(partial(handled.callback, None))
+            late = self.clock.callLater(_PATIENCE, _fire, handled)
+            session.finish(partial(_fire, handled))
             await handled
+            if late.active():
+                late.cancel()
             if account.sessions.get(jid.resource) is session:
                 await self.unbind(session)
 
@@ -202,3 +206,8 @@ class Clients:
             await self._emptied
             if late.active():
                 late.cancel()
+
+
+def _fire(waiting: Deferred[None]) -> None:
+    if not waiting.called:
+        waiting.callback(None)

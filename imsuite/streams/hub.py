@@ -93,6 +93,7 @@ class Hub:
         self._sweeping: IDelayedCall | None = None
         self._use_epoll = use_epoll and hasattr(select, "epoll")
         self._epoll: select.epoll | None = None
+        self._reactor_fd: int | None = None  # of a LinkReactor that waits here
 
     # what the reactor calls
 
@@ -106,23 +107,42 @@ class Hub:
 
     def doRead(self) -> None:
         """Serve whatever is ready; never raises, since the reactor would then drop all links."""
+        self.wait(0)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for events and serve them; tell whether the reactor itself has some.
+
+        timeout: seconds, -1 for ever. Never raises.
+        """
         if self._epoll is None:
-            return
+            return True
         entries = self._entries
-        self._turning = True
+        others = False
         try:
-            for fd, event in self._epoll.poll(0, EVENTS):
+            events = self._epoll.poll(timeout, EVENTS)
+            self._turning = True
+            for fd, event in events:
                 entry = entries.get(fd)
                 if entry is not None:
                     try:
                         entry.ready(event)
                     except Exception:
                         self._failed(entry)
-            self._settle()
+                elif fd == self._reactor_fd:
+                    others = True
+            if self._dirty or self._lost or self._sockets:
+                self._settle()
         except Exception:
             self.log.failure("links: a batch failed")
         finally:
             self._turning = False
+        return others
+
+    def watch_reactor(self, fd: int) -> None:
+        """Let `wait` also tell of events in the reactor's own epoll set."""
+        assert self._epoll is not None
+        self._epoll.register(fd, IN)
+        self._reactor_fd = fd
 
     def connectionLost(self, reason: Failure) -> None:
         """End everything, because the reactor stops."""
@@ -215,7 +235,11 @@ class Hub:
         self._late = self._sweeping = None
         self._leaving.clear()
         if self._epoll is not None:
-            self.reactor.removeReader(self)
+            if self._reactor_fd is not None:
+                self.reactor.release(self)  # type: ignore[attr-defined]  # it is a LinkReactor
+                self._reactor_fd = None
+            else:
+                self.reactor.removeReader(self)
             self._epoll.close()
             self._epoll = None
 
@@ -223,6 +247,9 @@ class Hub:
 
     def _start_epoll(self) -> None:
         self._epoll = select.epoll()
+        adopt = getattr(self.reactor, "adopt", None)  # a LinkReactor
+        if adopt is not None and adopt(self):
+            return
         try:
             self.reactor.addReader(self)
         except Exception as error:  # whatever this reactor finds wrong with the descriptor

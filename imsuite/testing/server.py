@@ -222,12 +222,12 @@ class _ReactorThread:
 
 def _new_reactor() -> Any:
     try:
-        from twisted.internet.epollreactor import EPollReactor
+        from imsuite.streams.reactor import LinkReactor
     except ImportError:
         from twisted.internet.selectreactor import SelectReactor
 
         return SelectReactor()
-    return EPollReactor()
+    return LinkReactor()
 
 
 _thread = _ReactorThread()

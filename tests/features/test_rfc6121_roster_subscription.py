@@ -294,6 +294,18 @@ def test_requests_are_limited(server):
     ]
 
 
+def test_huge_request_is_kept_without_its_content(server, romeo):
+    """Strangers may ask, and not fill the store of whoever is away."""
+    server.account("juliet@example.org")
+    romeo.says(
+        "<presence type='subscribe' to='juliet@example.org'>"
+        f"<status>{'x' * 20_000}</status></presence>"
+    )
+    juliet = server.login("juliet@example.org/balcony", available=False)
+    (got,) = fitting(juliet.says("<presence/>"), "<presence type='subscribe'/>")
+    assert len(got) < 200
+
+
 def test_request_of_a_name_in_other_spelling_is_the_same_contact(romeo, juliet):
     """Pitfall 13"""
     romeo.says("<presence type='subscribe' to='JULIET@EXAMPLE.org/balcony'/>")
@@ -398,3 +410,19 @@ def test_stranger_can_not_make_items_in_a_roster(server, pair):
         arrive(server, kind)
     assert items(pair[0]) == {}
     assert pair[0].received[:-1] == []
+
+
+@pytest.mark.parametrize("kind", ["subscribed", "unsubscribed", "unsubscribe"])
+def test_answers_are_for_the_resources_that_asked_for_the_roster(server, pair, kind):
+    """§3.1.6, §3.2.3, §3.3.3: the interested ones, available or not."""
+    careless = server.login("juliet@example.org/careless", roster=False)
+    silent = server.login("juliet@example.org/silent", available=False)
+    romeo = pair[0]
+    go(pair, State.NONE_PENDING_IN if kind == "subscribed" else State.BOTH)
+    careless.forget()
+    silent.forget()
+    romeo.says(f"<presence type='{kind}' to='juliet@example.org'/>")
+    pattern = f"<presence type='{kind}' from='romeo@example.org'/>"
+    assert fitting(careless.received, pattern) == []
+    assert len(fitting(silent.received, pattern)) == 1
+    assert len(fitting(pair[1].received, pattern)) == 1

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imsuite.features import rfc6121_roster
 from imsuite.features.rfc6121_roster import storage
 from imsuite.testing.memory import MemoryServer
 from imsuite.testing.patterns import read
@@ -132,6 +133,20 @@ def test_who_was_away_for_too_many_removals_gets_everything(romeo, monkeypatch):
     assert (names, pushes) == (["keep@example.org"], [])
     assert fetch(romeo, second)[0] is not None
     assert fetch(romeo, version) == (None, [])
+
+
+def test_many_changes_come_as_the_whole_roster(romeo, monkeypatch):
+    """§2.6.3: where that is less work; nothing is left out."""
+    (version, _), _ = fetch(romeo, "")
+    change(romeo, "first")
+    (version, _), _ = fetch(romeo, "")
+    monkeypatch.setattr(rfc6121_roster, "MOST_PUSHES", 2)
+    for name in ("a", "b"):
+        change(romeo, name)
+    assert len(fetch(romeo, version)[1]) == 2
+    change(romeo, "c")
+    (_, names), pushes = fetch(romeo, version)
+    assert (len(names), pushes) == (4, [])
 
 
 def test_push_tells_the_version(romeo):

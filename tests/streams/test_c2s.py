@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from imsuite.core.feature import Feature, StreamFeature, negotiates, on
 from imsuite.core.hooks import BOUND, UNBOUND
 from imsuite.rules.stream import Phase
-from imsuite.testing.memory import MemoryServer
+from imsuite.testing.memory import MemoryServer, now
 from imsuite.testing.memory_link import MemoryTls
 from tests.raw import (
     BIND,
@@ -476,3 +476,19 @@ def test_failure_of_a_feature_ends_the_session_cleanly():
     assert not server.router.sessions
     server.stop()
     assert len(server.failures.take(ZeroDivisionError)) == 0
+
+
+@HOOKS
+def test_account_that_was_removed_while_its_resource_was_waited_for(server, safe):
+    """§7.7.2.2: whoever waits for a resource looks again when it is free."""
+    safe.logs_in("romeo@example.org")
+    safe.binds("orchard")
+    gate = server.host.gates["unbound"] = Deferred()
+    safe.link.lose()
+    again = Raw(server, secure=True)
+    again.logs_in("romeo@example.org")
+    assert again.binds("orchard") == []
+    now(server.host.registrar.delete("romeo"))
+    gate.callback(None)
+    assert condition(again.reads()) == "not-authorized"
+    assert server.router.sessions == {}

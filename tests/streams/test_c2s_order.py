@@ -166,3 +166,24 @@ def test_conflict_waits_for_what_the_old_session_said(server, romeo, juliet):
         ("message", "chat"),
         ("presence", "unavailable"),
     ]
+
+
+def test_conflict_does_not_wait_for_ever(server, romeo):
+    """§7.7.2.2: who comes back is not kept out by something that hangs."""
+    romeo.says(message(0, ["outgoing"]))
+    link = server.connect()
+    stream = link.receiver
+    stream.host = server.host
+    stream.authenticated(romeo.session.account, lambda: None)
+    link.feed(
+        b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
+        b" to='example.org' version='1.0'><iq type='set' id='b'><bind xmlns="
+        b"'urn:ietf:params:xml:ns:xmpp-bind'><resource>orchard</resource></bind></iq>"
+    )
+    server.advance(9)
+    assert stream.session is None
+    server.advance(1)
+    assert server.router.sessions[str(romeo.jid)] is stream.session
+    server.host.gates.pop().callback(None)
+    server.settle()
+    assert server.router.sessions[str(romeo.jid)] is stream.session

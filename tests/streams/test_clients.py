@@ -1,4 +1,4 @@
-"""All client streams together: time to log in, keepalive, limits, shutdown (RFC 6120 §4, §13.12)."""
+"""All client streams: time to log in, keepalive, limits, shutdown (RFC 6120 §4, §13.12)."""
 
 import pytest
 from twisted.internet.defer import Deferred

@@ -38,6 +38,8 @@ from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import Stanza, iq_set, make, result
 
+MOST_PUSHES = 500  # with which one roster is brought up to date; for more it is sent whole
+LARGEST_REQUEST = 16_384  # bytes of a subscription request that is kept whole
 OFFER = b"<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
 
 
@@ -121,24 +123,27 @@ class RosterFeature(StreamFeature):
         if session is not None:
             session.interested = True
         kind, since = rules.fetch(query.getAttribute("ver"), roster.version, roster.oldest)
-        if kind in (Fetch.PLAIN, Fetch.WHOLE):
-            version = roster.version if kind is Fetch.WHOLE else None
-            elements = tuple(map(rules.to_element, roster.items.values()))
-            return result(request.stanza, rules.query_element(elements, version))
         if kind is Fetch.CHANGES and session is not None:
             changed = await self._changes(account, since)
-            session.send(result(request.stanza))
-            for element, version in changed:
-                self._push_to(session, element, version)
-            return None
-        return result(request.stanza)
+            if len(changed) <= MOST_PUSHES:
+                session.send(result(request.stanza))
+                for element, version in changed:
+                    self._push_to(session, element, version)
+                return None
+            kind = Fetch.WHOLE
+        if kind is Fetch.CURRENT:
+            return result(request.stanza)
+        whole = None if kind is Fetch.PLAIN else roster.version
+        elements = tuple(map(rules.to_element, roster.items.values()))
+        return result(request.stanza, rules.query_element(elements, whole))
 
     async def _changes(self, account: Account, since: int) -> list[tuple[Element, int]]:
         rows = await self.host.store.query(
             "SELECT contact, version FROM roster WHERE account = ? AND version > ?"
-            " ORDER BY version LIMIT 5000",
+            " ORDER BY version LIMIT ?",
             account.bare,
             since,
+            MOST_PUSHES + 1,
         )
         items = self._kept.of(account).items
         return [
@@ -173,8 +178,8 @@ class RosterFeature(StreamFeature):
                     item = attrs.evolve(item, state=roster.state(contact))
                 await self._save(account, item)
             # still in turn, so that pushes come in the order of the changes (§2.6.3)
-            self._push(account, item, wanted.remove)
             self.host.answer(request, result(request.stanza))
+            self._push(account, item, wanted.remove)
         # what fails from here on is no longer the client's to know: it has its answer
         if wanted.remove:
             await self._cancel(account, item)
@@ -245,6 +250,8 @@ class RosterFeature(StreamFeature):
         self, account: Account, contact: JID, kind: str, table: Any, request: Stanza | None
     ) -> Outcome:
         """Ask the table, and write down what follows. The caller holds the account's turn."""
+        if self.host.accounts.get(account.jid.local) is not account:
+            raise Dropped  # it was removed while this waited
         roster = self._kept.of(account)
         item = roster.items.get(contact.bare)
         state = roster.state(contact.bare)
@@ -253,7 +260,8 @@ class RosterFeature(StreamFeature):
         if outcome.request is Request.STORE:
             if len(roster.requests) >= self.options.requests:
                 raise Dropped
-            pending = request
+            assert request is not None
+            pending = request if len(request.raw) <= LARGEST_REQUEST else _emptied(request)
         new = item
         if item is not None or outcome.push:
             if item is None and len(roster.items) >= self.options.items:
@@ -308,15 +316,15 @@ class RosterFeature(StreamFeature):
     async def account_deleted(self, account: Account) -> None:
         """XEP-0077 §3.2: contacts learn that the account is gone."""
         roster = self._kept.of(account)
-        waiting = [c for c in roster.requests if c not in roster.items]
-        for item in list(roster.items.values()):
-            await self._cancel(account, item)
-        for contact in waiting:
-            item = RosterItem(parse(contact), state=State.NONE_PENDING_IN)
-            await self._cancel(account, item)
-        # they know it now; the sessions that end next need not tell them again
-        roster.items.clear()
-        roster.requests.clear()
+        async with account.turn:
+            waiting = [c for c in roster.requests if c not in roster.items]
+            for item in list(roster.items.values()):
+                await self._cancel(account, item)
+            for contact in waiting:
+                item = RosterItem(parse(contact), state=State.NONE_PENDING_IN)
+                await self._cancel(account, item)
+            roster.items.clear()
+            roster.requests.clear()
 
     # storage and pushes
 
@@ -369,3 +377,9 @@ class RosterFeature(StreamFeature):
     def _push_to(self, session: Session, element: Element, version: int) -> None:
         query = rules.query_element((element,), version)
         session.send(iq_set(None, session.full, secrets.token_hex(6), query))
+
+
+def _emptied(request: Stanza) -> Stanza:
+    """Return a request without what is in it: strangers may ask, and not fill the store."""
+    kept = {name: request.attrs.get(name) for name in ("type", "from", "to")}
+    return make("presence", kept)
