@@ -6,6 +6,7 @@ for. The certificate of the server is checked by the clients' own means.
 
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import slixmpp
 from tests.programs import DEBIAN_PYTHON
 from tests.terminal import NotSeen, Terminal
 
-PATIENCE = 6  # seconds
+PATIENCE = 20  # seconds
 CALM = """
 [ui]
 splash=false
@@ -74,7 +75,7 @@ class Person:
     ca_file: certificates that the client trusts, those of the server unless said otherwise.
     """
 
-    program = "slixmpp"
+    program = ""
 
     def __init__(self, server, jid, password, direct=False, ca_file=None):
         self.server, self.jid, self.password, self.direct = server, jid, password, direct
@@ -107,6 +108,8 @@ class Slixmpp(Person):
     what it received, newest last.
     """
 
+    program = "slixmpp"
+
     def __init__(self, *given, plugins=(), context=None, **more):
         super().__init__(*given, **more)
         self._plugins = ("xep_0030", "xep_0077", *plugins)
@@ -127,9 +130,7 @@ class Slixmpp(Person):
 
         async def called():
             result = function(*given, **more)
-            return (
-                await result if asyncio.iscoroutine(result) or asyncio.isfuture(result) else result
-            )
+            return await result if inspect.isawaitable(result) else result
 
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result(PATIENCE)
 

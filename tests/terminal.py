@@ -14,7 +14,7 @@ from time import monotonic
 import pyte
 
 LINES, COLUMNS = 200, 160  # enough that nothing scrolls away
-PATIENCE = 6  # seconds
+PATIENCE = 20  # seconds
 
 
 class NotSeen(AssertionError):

@@ -6,6 +6,7 @@ Profanity, slixmpp and nbxmpp connect to `twistd -n imsuite` over TLS and check 
 import itertools
 import json
 import ssl
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -62,19 +63,19 @@ def server(tmp_path_factory):
 @pytest.fixture
 def people(server, tmp_path):
     """Make somebody with an account and a client; afterwards everybody is gone."""
-    everybody = []
+    homes = (tmp_path / f"home{n}" for n in itertools.count())
 
     def make(client, jid=None, password=PASSWORD, **given):
         if client is Profanity:
-            given["home"] = tmp_path / f"home{len(everybody)}"
+            given["home"] = next(homes)
         jid = jid or next(server.names)
         jid = jid if "/" in jid else f"{jid}/{client.program}"
-        everybody.append(client(server, jid, password, **given))
-        return everybody[-1]
+        person = client(server, jid, password, **given)
+        everybody.callback(person.close)
+        return person
 
-    yield make
-    for person in everybody:
-        person.close()
+    with ExitStack() as everybody:
+        yield make
 
 
 def sasl(server, person):

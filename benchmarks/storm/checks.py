@@ -209,14 +209,14 @@ def check(storm: Storm) -> None:
     if failures:
         raise wrong(storm, "\n".join(failures))
     note_blocking(storm)
-    for client in storm.clients:
-        if client.phase == "bound":
-            _check_client(storm, client)
     for host in storm.server.hosts:
         _check_host(storm, host)
     for host in storm.server.hosts:
         for account in list(host.accounts.values()):
             _check_account(storm, host, account)
+    for client in storm.clients:
+        if client.phase == "bound":
+            _check_client(storm, client)
 
 
 def _check_client(storm: Storm, client: StormClient) -> None:
@@ -404,9 +404,7 @@ def nothing_left(storm: Storm) -> None:
             tables[f"sessions of {account}"] = account.sessions
             turn = account._turn
             tables[f"the turn of {account}"] = turn is not None and turn.locked
-            tables[f"fetched by {account}"] = (
-                feature(host, IBlocking)._kept.of(account).fetched_by
-            )
+            tables[f"fetched by {account}"] = feature(host, IBlocking)._kept.of(account).fetched_by
         tables[f"loading of {host}"] = host._loading
         tables[f"removing of {host}"] = host.removing
         tables[f"requests of {host}"] = host.requests._open

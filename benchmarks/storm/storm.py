@@ -19,6 +19,7 @@ from imsuite.streams.c2s import ClientStream
 from imsuite.testing.memory import MemoryServer
 from imsuite.testing.memory_link import MemoryLink
 from imsuite.xmpp.address import InvalidAddress, parse
+from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.stanza import Stanza
 
 MOST_CLIENTS = 8
@@ -159,8 +160,8 @@ class Storm:
         async def remove() -> None:
             try:
                 await host.registrar.delete(jid.local)
-            except NoSuchAccount:
-                pass
+            except (NoSuchAccount, StanzaError):
+                pass  # it is gone, or going
 
         host.spawn(remove())
 

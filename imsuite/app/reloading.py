@@ -73,6 +73,7 @@ def _apply(server: Server, config: Config) -> None:
     if server.clients is not None:
         server.clients.configure(config.tables.get("streams", server.clients.options))
     for domain, host in server.hosts.items():
+        host.computed.clear()
         for word, options in config.feature_options.get(domain, {}).items():
             if word in host.features:
                 host.features[word].options = options

@@ -14,6 +14,7 @@ answer is taken for a localpart.
 from __future__ import annotations
 
 import hmac
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -30,6 +31,7 @@ from imsuite.auth.secrets import (
     InvalidVerifiers,
     Verifiers,
     check_password,
+    invent_verifier,
     invent_verifiers,
 )
 from imsuite.rules import scram
@@ -98,10 +100,13 @@ class StoreChecker:
 
     async def verifier(self, username: str, name: str) -> tuple[Verifier, bool]:
         """Return the verifier for a challenge and whether it is real (`IScramChecker`)."""
-        kept, known = await self._verifiers(username)
-        if name in kept.by_hash:
-            return kept.by_hash[name], known
-        return self._invented(username).by_hash[name], False
+        invented = invent_verifier(self.secret, self._named(username), self.iterations, name)
+        text = await self.accounts.verifiers(username)
+        # an unknown name costs what a known one does: something is parsed either way
+        kept = self._parsed(self._stand_in if text is None else text, username)
+        if text is not None and kept is not None and name in kept.by_hash:
+            return kept.by_hash[name], True
+        return invented, False
 
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """Return the localpart, in UTF-8. Fails with UnauthorizedLogin, or TooBusy.
@@ -126,13 +131,21 @@ class StoreChecker:
 
     async def _verifiers(self, username: str) -> tuple[Verifiers, bool]:
         """Return verifiers, real or invented, and whether they are real, in the same time."""
-        invented = self._invented(username).text()
+        invented = invent_verifiers(self.secret, self._named(username), self.iterations)
         text = await self.accounts.verifiers(username)
+        kept = self._parsed(self._stand_in if text is None else text, username)
+        return (invented, False) if text is None or kept is None else (kept, True)
+
+    def _parsed(self, text: str, username: str) -> Verifiers | None:
         try:
-            return Verifiers.parse(invented if text is None else text), text is not None
+            return Verifiers.parse(text)
         except InvalidVerifiers as why:
             self._log.error("verifiers of {account}: {why}", account=username, why=str(why))
-            return Verifiers.parse(invented), False
+            return None
 
-    def _invented(self, username: str) -> Verifiers:
-        return invent_verifiers(self.secret, f"{username}@{self.domain}", self.iterations)
+    def _named(self, username: str) -> str:
+        return f"{username}@{self.domain}"
+
+    @cached_property
+    def _stand_in(self) -> str:
+        return invent_verifiers(self.secret, "", self.iterations).text()

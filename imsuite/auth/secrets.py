@@ -118,20 +118,19 @@ def invent_verifiers(secret: bytes, username: str, iterations: int) -> Verifiers
     They look like real ones, are the same each time, and no password fits them. secret: of
     the server, at least 16 octets, the same after a restart. Quick.
     """
+    return Verifiers({name: invent_verifier(secret, username, iterations, name) for name in HASHES})
+
+
+def invent_verifier(secret: bytes, username: str, iterations: int, name: str) -> Verifier:
+    """Return one of them. name: of the hash, "SHA-256"."""
     if len(secret) < SALT:
         raise ValueError(f"the secret needs {SALT} octets")
     seed = hmac.digest(secret, b"imsuite unknown account\0" + username.encode("utf-8"), "sha512")
-    salt = seed[:SALT]
-    return Verifiers(
-        {
-            name: Verifier(
-                _salt(salt, name),
-                iterations,
-                hmac.digest(seed, b"stored", ALGORITHMS[name]),
-                hmac.digest(seed, b"server", ALGORITHMS[name]),
-            )
-            for name in HASHES
-        }
+    return Verifier(
+        _salt(seed[:SALT], name),
+        iterations,
+        hmac.digest(seed, b"stored", ALGORITHMS[name]),
+        hmac.digest(seed, b"server", ALGORITHMS[name]),
     )
 
 

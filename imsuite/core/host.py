@@ -66,6 +66,7 @@ class Host:
         self.registrar: Any = None  # an auth.registrar.Registrar
         self.removing: set[str] = set()  # localparts of accounts that are on their way out
         self._resting: OrderedDict[str, Account] = OrderedDict()
+        self.computed: dict[str, Any] = {}  # what follows from options alone; empty after reload
         self._outdated: set[str] = set()  # localparts whose loading began too early
         self._loading: dict[str, list[Deferred[Account | None]]] = {}
         self._keepers: list[Any] = []

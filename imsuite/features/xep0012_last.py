@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
 from twisted.words.xish.domish import Element
 
+from imsuite.core.account import Account
 from imsuite.core.feature import At, Feature, answers, on
-from imsuite.core.hooks import AVAILABLE, OUTGOING, UNBOUND, Passing, Stage
+from imsuite.core.hooks import (
+    ACCOUNT_DELETED,
+    AVAILABLE,
+    OUTGOING,
+    STOPPING,
+    UNBOUND,
+    Passing,
+    Stage,
+)
 from imsuite.core.host import Host
 from imsuite.core.interfaces import Table
 from imsuite.core.session import Session
@@ -16,6 +28,7 @@ from imsuite.xmpp.times import SECOND
 
 NS_LAST = "jabber:iq:last"
 LONGEST = 1024  # characters of a status that are kept
+LATEST = 5  # seconds until a logout is in the store
 
 
 class Last(Feature):
@@ -39,6 +52,10 @@ class Last(Feature):
         super().__init__(host, options)
         self._begun = host.clock.seconds()
         self._farewells: dict[Session, str] = {}  # status of unavailable presence
+        # account → moment in µs and status, on their way to the store
+        self._logouts: dict[str, tuple[int, str]] = {}
+        self._writing: IDelayedCall | None = None
+        self._removed: set[str] = set()  # accounts that are removed while they have sessions
 
     # what is asked
 
@@ -53,13 +70,15 @@ class Last(Feature):
         account = passing.account
         if not self.host.trusts(account, passing.sender):
             raise StanzaError("forbidden")
+        rows = []
+        if not account.sessions and account.bare not in self._logouts:
+            rows = await self.host.store.query(
+                "SELECT moment, status FROM last_activity WHERE account = ?", account.bare
+            )
         if account.sessions:
             return _answer(passing, 0)
-        rows = await self.host.store.query(
-            "SELECT moment, status FROM last_activity WHERE account = ?", account.bare
-        )
-        if account.sessions:
-            return _answer(passing, 0)
+        if account.bare in self._logouts:
+            rows = [self._logouts[account.bare]]
         if not rows:
             raise StanzaError("item-not-found")  # never logged in
         ((moment, status),) = rows
@@ -84,22 +103,55 @@ class Last(Feature):
         """It is available again, so what it said is over."""
         self._farewells.pop(session, None)
 
-    @on(UNBOUND)
-    async def logged_off(self, session: Session) -> None:
-        """§3: note when the last session of an account ended."""
+    @on(UNBOUND, Stage.GUARD)
+    def last_one_ends(self, session: Session) -> None:
+        """§3: friends see that somebody left, and may ask, before it is stored."""
         status = self._farewells.pop(session, "")
         account = session.account
         if account.sessions or account.temporary:
             return
-        if self.host.accounts.get(account.jid.local) is not account:
-            return  # it was removed
-        await self.host.store.execute(
+        if account.bare in self._removed:
+            self._removed.discard(account.bare)
+            return
+        self._logouts[account.bare] = (int(self.host.clock.seconds() * SECOND), status)
+        if self._writing is None:
+            self._writing = self.host.clock.callLater(LATEST, self._write_now)
+
+    def _write_now(self) -> None:
+        self._writing = None
+        self.host.spawn(self._write())
+
+    async def _write(self) -> None:
+        """Write down who has gone lately, in one transaction."""
+        rows = list(self._logouts.items())
+        await self.host.store.transaction(_save, rows)
+        for account, logout in rows:
+            if self._logouts.get(account) is logout:
+                del self._logouts[account]
+
+    @on(STOPPING)
+    async def stop(self, host: Host) -> None:
+        """Write down what is not written yet."""
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+            await self._write()
+
+    @on(ACCOUNT_DELETED)
+    def removed(self, account: Account) -> None:
+        """Nothing is noted of an account that is removed, also when its sessions end."""
+        self._logouts.pop(account.bare, None)
+        if account.sessions:
+            self._removed.add(account.bare)
+
+
+def _save(cursor: Any, rows: list[tuple[str, tuple[int, str]]]) -> None:
+    for account, (moment, status) in rows:
+        cursor.execute(
             "INSERT INTO last_activity (account, moment, status) VALUES (?, ?, ?)"
             " ON CONFLICT (account) DO UPDATE SET"
             " moment = excluded.moment, status = excluded.status",
-            account.bare,
-            int(self.host.clock.seconds() * SECOND),
-            status,
+            (account, moment, status),
         )
 
 

@@ -111,7 +111,10 @@ class Caps(StreamFeature):
     @property
     def ver(self) -> str:
         """The verification string of the domain as it is now."""
-        return ver1(self._disco.info(At.HOST))
+        found: str | None = self.host.computed.get(NS_CAPS)
+        if found is None:
+            found = self.host.computed[NS_CAPS] = ver1(self._disco.info(At.HOST))
+        return found
 
     def offer(self, stream: ClientStream) -> bytes:
         """§6.3"""

@@ -53,10 +53,13 @@ class Caps2(StreamFeature):
 
     def offer(self, stream: ClientStream) -> bytes:
         """§5.2"""
-        c = Element((NS_CAPS2, "c"))
-        for name, digest in self._own().items():
-            c.addChild(to_element(name, digest))
-        return to_bytes(c)
+        found: bytes | None = self.host.computed.get(NS_CAPS2)
+        if found is None:
+            c = Element((NS_CAPS2, "c"))
+            for name, digest in self._own().items():
+                c.addChild(to_element(name, digest))
+            found = self.host.computed[NS_CAPS2] = to_bytes(c)
+        return found
 
     def _own(self) -> dict[str, bytes]:
         """Return the hash set of the domain as it is now, and know what it stood for."""

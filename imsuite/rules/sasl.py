@@ -239,11 +239,12 @@ def identity(username: str, domain: str) -> str:
     Raises InvalidAddress for anything else.
     """
     local, at, host = username.rpartition("@")
-    if not at:
-        return address.localpart(username)
-    if address.domainpart(host) != domain:
+    if at and address.domainpart(host) != domain:
         raise address.InvalidAddress("another domain")
-    return address.localpart(local)
+    name = local if at else username
+    if "/" in name or not name:
+        raise address.InvalidAddress("no localpart looks like this")
+    return address.parse(f"{name}@{domain}").local  # which remembers, as people come back
 
 
 def authorized(authzid: str, localpart: str, domain: str) -> bool:

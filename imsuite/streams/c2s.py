@@ -187,12 +187,13 @@ class ClientStream:
                 self.close()
 
     def _header(self, header: Header) -> None:
-        domain = None
-        try:
-            domain = domainpart(header.attrs["to"])
-        except (KeyError, InvalidAddress):
-            pass
         hosts = self._clients.router.hosts
+        domain = header.attrs.get("to")
+        if domain is not None and domain not in hosts:
+            try:
+                domain = domainpart(domain)
+            except InvalidAddress:
+                domain = None
         lang = header.attrs.get("xml:lang", "")
         self.lang = lang if _LANG.fullmatch(lang) else None
         try:

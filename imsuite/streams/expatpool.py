@@ -29,7 +29,8 @@ from imsuite.xmpp.build import (
 
 MOST_IDLE = 16  # parsers kept for each root
 MOST_ROOTS = 64  # kept; a stream with another root has its parsers to itself
-LONGEST_ROOT = 512  # bytes of a root that is kept
+LONGEST_ROOT = 512  # bytes of a root, or of a header, that is kept
+MOST_STARTS = 256  # headers kept
 
 # A stanza as the handlers saw it: qualified name, attributes, qualified names of the children,
 # and two indexes in all bytes that the parser was given: where it begins, and what expat calls
@@ -249,11 +250,25 @@ def header_span(text: bytes) -> tuple[int, int]:
     return begin, tag.end() if tag is not None else 0
 
 
+_starts: dict[bytes, Start] = {}  # of headers that came before; most clients send the same
+
+
 def read_root(text: bytes, begin: int) -> Start:
     """Return what a stream header says; its start tag is text[begin:].
 
     Raises Refused for another root (§4.8.1), and for what is no XML in UTF-8.
     """
+    start = _starts.get(text)
+    if start is None:
+        start = _read_root(text, begin)
+        if len(text) <= LONGEST_ROOT and start.root.kept:
+            if len(_starts) >= MOST_STARTS:
+                _starts.clear()
+            _starts[text] = start
+    return start
+
+
+def _read_root(text: bytes, begin: int) -> Start:
     found: list[tuple[str, dict[str, str]]] = []
     declared: dict[str, str] = {}
 

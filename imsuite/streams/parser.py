@@ -344,7 +344,7 @@ class Reader:
             return self._fail([], "policy-violation")
         self._root = start.root
         self._held = b""
-        events: list[Event] = [Header(start.root.ns, _plain(start.attrs))]
+        events: list[Event] = [Header(start.root.ns, _plain(dict(start.attrs)))]
         if start.empty:
             events.append(END)
             self.close()

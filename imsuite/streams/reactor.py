@@ -24,7 +24,7 @@ class LinkReactor(EPollReactor):
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def adopt(self, hub: Hub) -> bool:
         """Wait in the set of a hub from now on; return whether that is so."""
@@ -42,9 +42,9 @@ class LinkReactor(EPollReactor):
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and serve them. timeout: seconds, None for ever."""
         if self._hub is None:
-            super().doPoll(timeout)
+            super().doPoll(timeout)  # type: ignore[no-untyped-call]
         elif self._hub.wait(-1 if timeout is None else timeout):
-            super().doPoll(0)
+            super().doPoll(0)  # type: ignore[no-untyped-call]
 
     doIteration = doPoll
 

@@ -81,7 +81,7 @@ class JID:
 
     def with_resource(self, resource: str) -> JID:
         """Return this address with another resourcepart. Raises InvalidAddress."""
-        return _joined(self.local, self.domain, resourcepart(resource))
+        return parse(f"{self.bare}/{resource}")
 
     def to_bare(self) -> JID:
         """Return this address without its resourcepart."""

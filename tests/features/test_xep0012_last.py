@@ -53,6 +53,21 @@ def test_friend_offline_was_here_some_time_ago(server, friends):
     assert holds(ask(romeo, "juliet@example.org"), seconds(903, "Heading &lt;Home"))
 
 
+def test_logout_is_known_before_it_is_stored(server, host, friends):
+    """§3: who sees a friend go and asks at once gets the right answer, not an older one."""
+    romeo, juliet = friends
+    juliet.says(AWAY.format("Gone"))
+    juliet.closes()
+    romeo.forget()
+    stored = "SELECT account FROM last_activity"
+    server.advance(3)
+    assert now(host.store.query(stored)) == []
+    assert holds(ask(romeo, "juliet@example.org"), seconds(3, "Gone"))
+    server.advance(3)
+    assert now(host.store.query(stored)) == [("juliet@example.org",)]
+    assert holds(ask(romeo, "juliet@example.org"), seconds(6, "Gone"))
+
+
 def test_friend_who_vanished_said_nothing(server, friends):
     """§3: what was said before the last presence is over."""
     romeo, juliet = friends
@@ -119,6 +134,7 @@ def test_friend_who_never_came_has_no_last_activity(server, romeo):
     nurse = server.login("nurse@example.org/house")
     nurse.says("<presence to='romeo@example.org' type='subscribed'/>")
     nurse.closes()
+    server.advance(6)  # then it is stored
     now(server.store.execute("DELETE FROM last_activity"))
     romeo.forget()
     assert holds(ask(romeo, "nurse@example.org"), iq_error("l", "item-not-found"))

@@ -139,6 +139,7 @@ def leave_traces(server, jid, paris):
         for stanza in stanzas:
             assert not fitting(client.says(stanza), "<iq type='error'/>")
     client.closes()
+    server.advance(10)  # then its last activity is stored
     return server.login(jid)
 
 

@@ -280,9 +280,12 @@ class RosterFeature(StreamFeature):
         if outcome.push and item is not None:
             self._push(account, item)
             await self.host.switch(SUBSCRIPTION_CHANGED).tell(RosterChange(account, item))
-        if outcome.available:
+        # as it is now: something else may have changed it meanwhile
+        item = self.item(account, contact.bare)
+        subscribed = item is not None and item.state.from_
+        if outcome.available and subscribed:
             self._presence.show(account, contact.bare)
-        if outcome.gone:
+        if outcome.gone and not subscribed:
             self._presence.hide(account, contact.bare)
 
     async def _route(self, account: Account, stanza: Stanza) -> None:
