@@ -250,6 +250,8 @@ class Storm:
 
     def _bury(self) -> None:
         for client in list(self.clients):
+            if client not in self.clients:
+                continue  # what another one began to say has let it go
             if client.phase == "gone":
                 self.clients.remove(client)
                 self.note(f"{client.full or client.bare} is gone ({client.end})")

@@ -57,16 +57,16 @@ class Account:
 class Kept(Generic[T]):
     """Where one feature finds what it keeps of a loaded account: `kept.of(account)`."""
 
-    __slots__ = ("_place",)
+    __slots__ = ("place",)
 
     def __init__(self, place: int) -> None:
-        self._place = place
+        self.place = place
 
     def of(self, account: Account) -> T:
         """Return what is kept of the account."""
-        kept: T = account.kept[self._place]  # asked for every stanza: no call
+        kept: T = account.kept[self.place]
         return kept
 
     def put(self, account: Account, value: T) -> None:
         """Replace what is kept of the account."""
-        account.kept[self._place] = value
+        account.kept[self.place] = value

@@ -165,7 +165,11 @@ class Switch:
 
         Raises what a handler raises.
         """
-        handlers = self.handlers(passing.stanza)
+        stanza = passing.stanza
+        # once more what `handlers` does, because it is asked twice for every stanza
+        handlers = self._by_shape.get((stanza.kind, stanza.attrs.get("type"), stanza.children))
+        if handlers is None:
+            handlers = self.handlers(stanza)
         for index, handler in enumerate(handlers):
             outcome = handler(passing)
             if outcome is None:

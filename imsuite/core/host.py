@@ -430,11 +430,7 @@ class Host:
 
     def answer(self, passing: Passing, stanza: Stanza) -> None:
         """Send the answer to a request, to the local session that asked or on its way."""
-        session = passing.session
-        if session is not None:
-            session.send(stanza)
-        else:
-            self.send(stanza)
+        (passing.session or self).send(stanza)
 
     def refuse(self, stanza: Stanza, why: Exception) -> None:
         """Answer a stanza that failed with the error that says so, or with silence."""

@@ -139,9 +139,7 @@ class Presence(Feature):
         """§8.5.2.1.2: to every available resource."""
         later = []
         for session in list(passing.account.available):
-            # of its own, because what is on DELIVERING changes it for one session
-            one = Passing(passing.stanza, passing.account, passing.sender, passing.session)
-            if (outcome := self._quietly(session.deliver, one)) is not None:
+            if (outcome := self._quietly(session.deliver, passing)) is not None:
                 later.append(outcome)
         return _all(later) if later else None
 
@@ -224,15 +222,23 @@ class Presence(Feature):
     async def _tell(self, session: Session, stanza: Stanza, contacts: Iterable[str]) -> None:
         """Send a presence to each address, unless the account blocks it."""
         blocking, account = self._blocking, session.account
-        route, sender = self.host.router.route, session.jid
+        router, sender = self.host.router, session.jid
+        hosts = router.hosts
         raw, attributes, children = stanza.raw, stanza.attrs, stanza.children
         head, tail = raw[:_NAME], raw[_NAME:]
         waited = False
         for contact in contacts:
             if waited and stanza.type is None and not self._receives(account, contact):
                 continue  # it was told that there is no presence any more
-            if blocking is not None and blocking.blocks(account, parse(contact)):
+            jid = parse(contact)
+            if blocking is not None and blocking.blocks(account, jid):
                 continue
+            step, to = router.route, account
+            if jid.domain in hosts and jid.local and not jid.resource:
+                found = hosts[jid.domain].accounts.get(jid.local)
+                if found is None or not found.sessions:
+                    continue  # nobody there is online
+                step, to = self._spread, found
             one = Stanza(
                 "presence",
                 NS.CLIENT,
@@ -240,10 +246,21 @@ class Presence(Feature):
                 children,
                 b"%s to=%s%s" % (head, quoted(contact), tail),
             )
-            later = self._quietly(route, Passing(one, account, sender))
+            later = self._quietly(step, Passing(one, to, sender))
             if later is not None:
                 await later
                 waited = True
+
+    def _spread(self, passing: Passing) -> Awaitable[None] | None:
+        """Take a presence to a local account: what the router does, in one step for each copy."""
+        later = passing.account.host.incoming.run(passing)
+        return self.arrived(passing) if later is None else self._spread_later(passing, later)
+
+    async def _spread_later(self, passing: Passing, later: Awaitable[None]) -> None:
+        await later
+        after = self.arrived(passing)
+        if after is not None:
+            await after
 
     def _receives(self, account: Account, contact: str) -> bool:
         """Tell whether a contact is a subscriber of the account."""

@@ -97,7 +97,7 @@ class Blocking(Feature):
     @on(INCOMING, Stage.GUARD)
     def guard_incoming(self, passing: Passing) -> None:
         """§3.3: nothing from a blocked address reaches the account, which seems to be offline."""
-        if not self._kept.of(passing.account).jids:
+        if not passing.account.kept[self._kept.place].jids:  # for every stanza: no call
             return
         if not self.blocks(passing.account, passing.sender):
             return
@@ -109,7 +109,7 @@ class Blocking(Feature):
     @on(OUTGOING, Stage.GUARD)
     def guard_outgoing(self, passing: Passing) -> None:
         """§3.3: nothing goes from the account to a blocked address."""
-        if not self._kept.of(passing.account).jids:
+        if not passing.account.kept[self._kept.place].jids:  # for every stanza: no call
             return
         to = passing.stanza.to
         if to is not None and self.blocks(passing.account, parse(to)):
@@ -186,7 +186,8 @@ class Blocking(Feature):
         for to in self._changed(account, after, before):
             self._presence.hide(account, to)
         for session in account.sessions.values():
-            for to in _matching(session.directed or (), after, before):
+            others = [to for to in session.directed or () if parse(to).bare != account.bare]
+            for to in _matching(others, after, before):
                 session.directed.discard(to)  # type: ignore[union-attr]  # it had it
                 attributes = {"type": "unavailable", "from": session.full, "to": to}
                 self.host.send(make("presence", attributes))

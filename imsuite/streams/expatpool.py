@@ -174,7 +174,7 @@ class Root:
 
     def give_back(self, parser: Parser) -> None:
         """Take a parser that is between two stanzas and holds no part of a token."""
-        if parser.uses < MOST_USES and parser.total < MOST_BYTES and self.idle < MOST_IDLE:
+        if parser.uses < MOST_USES and parser.total < MOST_BYTES and len(self._idle) < MOST_IDLE:
             self._idle.append(parser)
         else:
             parser.discard()

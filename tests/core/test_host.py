@@ -1,9 +1,12 @@
 """A host: its features, accounts and sessions, and what becomes of errors."""
 
+from random import Random
+
 import pytest
 from twisted.internet.defer import Deferred
 from zope.interface import Interface, implementer
 
+from benchmarks.storm.late import LateStore
 from imsuite.core import host as host_module
 from imsuite.core.feature import At, Feature, answers, on, takes
 from imsuite.core.hooks import BOUND, INCOMING, STARTED, STOPPING, UNBOUND, Stage
@@ -387,3 +390,28 @@ def test_sessions_of_one_account_share_it_even_if_it_made_room_before(make, monk
     one.says(BIND)
     assert one.session.account is other.session.account
     assert len(other.session.account.sessions) == 2
+
+
+def test_an_account_that_is_removed_after_the_password_is_not_made_anew(make):
+    """Nobody enters it, unless another source vouched for it; and not while it is removed."""
+    host = make().host
+    assert now(host.own_account("romeo", enter=False)) is None
+    host.removing.add("romeo")
+    assert now(host.own_account("romeo", enter=True)) is None
+    host.removing.clear()
+    assert not now(host.users.exists("romeo"))
+
+
+def test_an_account_that_two_bring_along_at_once_is_one(make):
+    """Two first logins, vouched for by another source, with a store that answers late."""
+    server = make()
+    host = server.host
+    host.store = host.users.store = late = LateStore(server.store, Random(1))
+    found = []
+    for _ in range(2):
+        work = Deferred.fromCoroutine(host.own_account("romeo", enter=True))
+        work.addCallback(found.append)
+    while late:
+        late.turn()
+    assert len(found) == 2
+    assert found[0] is found[1] is host.accounts["romeo"]

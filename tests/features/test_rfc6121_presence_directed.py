@@ -240,3 +240,14 @@ def test_subscription_error_does_not_reach_clients_as_presence(server, far, rome
     arrive(server, "error", "romeo@example.org", FAR)
     assert seen(romeo.received) == [("error", FAR, "romeo@example.org")]
     assert far.sent == []
+
+
+@pytest.mark.parametrize("way", ["closes", "vanishes"])
+def test_own_resource_that_was_told_directly_learns_of_the_end(server, romeo, way):
+    """§4.6.3: of a resource that never was available to the others."""
+    garden = server.login("romeo@example.org/garden", available=False)
+    garden.says("<presence to='romeo@example.org/orchard'/>")
+    romeo.forget()
+    leave(server, garden, way)
+    told = [("unavailable", "romeo@example.org/garden", "romeo@example.org/orchard")]
+    assert seen(romeo.received) == told

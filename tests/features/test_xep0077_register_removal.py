@@ -2,8 +2,11 @@
 
 import base64
 
+import pytest
+
 from imsuite.testing.memory import befriend, now
 from imsuite.testing.memory_link import MemoryTls
+from imsuite.xmpp.errors import StanzaError
 from tests.helpers import fitting, holds, iq_error
 
 REMOVE = "<iq type='set' id='r'><query xmlns='jabber:iq:register'><remove/></query></iq>"
@@ -220,3 +223,13 @@ def test_nobody_finds_the_account_while_it_is_removed(server, host, romeo):
     host.forget("romeo")
     assert now(host.account("romeo")) is None
     host.removing.clear()
+
+
+def test_two_removals_at_once_are_one(host, romeo):
+    """§3.2: the second finds that there is nothing left to do, and spoils nothing."""
+    host.removing.add("romeo")
+    with pytest.raises(StanzaError):
+        now(host.registrar.delete("romeo"))
+    host.removing.clear()
+    now(host.registrar.delete("romeo"))
+    assert romeo.gone

@@ -453,3 +453,12 @@ def test_temporary_account_blocks_while_it_lasts(romeo, juliet):
     block(romeo, JULIET)
     account.temporary = False
     assert fitting(juliet.says(MESSAGE.format(ROMEO, "chat")), REFUSED)
+
+
+def test_own_resources_do_not_see_each_other_go(server, romeo):
+    """§5: not even if the own domain is blocked, and they were told of each other directly."""
+    garden = server.login("romeo@example.org/garden")
+    garden.says("<presence to='romeo@example.org/orchard'/>")
+    romeo.forget()
+    block(garden, "example.org")
+    assert not fitting(romeo.received, "<presence type='unavailable'/>")

@@ -174,3 +174,14 @@ def test_unknown_hash_node_is_not_found(romeo, to):
         f"<query xmlns='{INFO}' node='urn:xmpp:caps#sha-256.AAAA'/></iq>"
     )
     assert holds(info, iq_error("i", "item-not-found"))
+
+
+@pytest.mark.server(domains=("example.org", "example.net"))
+def test_clients_of_another_host_are_not_remembered(server, romeo):
+    """§5.6: who is not a client of this domain claims nothing there."""
+    claim = (
+        "<c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>AAAA</hash></c>"
+    )
+    (answer,) = romeo.says(f"<iq type='set' id='c' to='example.net'>{claim}</iq>")
+    assert holds(answer, iq_error("c", "not-allowed"))
+    assert server.hosts[1].features["caps"]._clients == {}

@@ -1,0 +1,56 @@
+"""A little of what `python -m benchmarks.storm` does at length: random clients, random stanzas."""
+
+import pytest
+
+from benchmarks.storm.growth import measure
+from benchmarks.storm.storm import Storm, Wrong, run
+
+STEPS = 400
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_all_promises_hold_in_a_storm(seed):
+    """RFC 6120 §8, §10; RFC 6121: answers, addresses, order, rosters, presence, nothing left."""
+    tally = run(seed, STEPS)
+    assert tally.steps == STEPS
+    assert tally.logins > 10
+    assert tally.heard > STEPS
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_all_promises_hold_where_the_store_answers_late(seed):
+    """The same while reads are answered in any order, and accounts make room for others."""
+    tally = run(seed, STEPS, late=True, blocking=seed % 2 == 0, loaded=1)
+    assert tally.steps == STEPS
+    assert tally.heard > STEPS
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_rosters_of_a_pair_agree(seed):
+    """RFC 6121 appendix A: nobody blocks, so the one's "to" is the other's "from"."""
+    assert run(seed, STEPS, blocking=False).steps == STEPS
+
+
+def test_a_storm_notices_what_is_wrong():
+    """A server that keeps a session which has gone is found out, with the seed to find it again."""
+    storm = Storm(1)
+    for _ in range(20):
+        storm.step()
+    kept = next(iter(storm.server.router.sessions.items()))
+
+    def go_on():
+        for _ in range(200):
+            storm.step()
+            storm.server.router.sessions.setdefault(*kept)
+        storm.end()
+
+    with pytest.raises(Wrong, match="seed 1"):
+        go_on()
+    storm.server.failures.stop()
+
+
+def test_a_server_does_not_grow_by_those_who_come_and_go():
+    """What clients and messages leave behind does not depend on how many they are."""
+    growth = measure(logins=300, messages=3000)
+    assert growth.objects < 1000
+    assert growth.bytes < 500_000
