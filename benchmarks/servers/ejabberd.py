@@ -57,7 +57,9 @@ shaper_rules:
   c2s_shaper: none
 modules:
   mod_blocking: {{}}
+  mod_caps: {{}}
   mod_disco: {{}}
+  mod_last: {{}}
   mod_offline: {{}}
   mod_ping: {{}}
   mod_privacy: {{}}

@@ -21,13 +21,7 @@ BIN = Path(sys.executable).parent
 ITERATIONS = 10000  # its default
 SALT = b"2a6f1c3e-benchmark-salt"
 
-# as far as this checkout has them: the same features that the other servers have
-FEATURES = (
-    "starttls sasl bind roster presence messages offline disco private vcard blocking ping time "
-    "version"
-).split()
-
-# no limit on rates, SCRAM without TLS for the plain loads
+# every feature that is on by default; no limit on rates, SCRAM without TLS for the plain loads
 CONFIGURATION = """
 [server]
 listen = ["c2s:{address}:{port}", "c2s-tls:{address}:{tls_port}"]
@@ -39,7 +33,6 @@ rate = 0
 
 [hosts."{domain}"]
 certificate = "{certificate}"
-use = {features}
 
 [hosts."{domain}".features.starttls]
 required = false
@@ -77,19 +70,12 @@ class Imsuite(Server):
             text=True,
             check=False,
         ).stdout.strip()
-        return f"imsuite {number} {commit}, features {' '.join(self.features)}"
+        return f"imsuite {number} {commit}, its default features"
 
     @property
     def copy(self) -> Path:
         """The folder with the code that runs."""
         return self.folder.parent / "imsuite-code"
-
-    @property
-    def features(self) -> list[str]:
-        """The words of FEATURES that this code has a file for."""
-        files = (self.copy / "imsuite" / "features").glob("*_*")
-        words = {path.stem.partition("_")[2] for path in files}
-        return [word for word in FEATURES if word in words]
 
     @property
     def database(self) -> Path:
@@ -136,7 +122,6 @@ class Imsuite(Server):
                 data=self.folder / "data",
                 domain=self.domain,
                 certificate=self.certificate,
-                features=json.dumps(self.features),
             )
         )
 

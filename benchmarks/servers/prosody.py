@@ -8,7 +8,10 @@ from benchmarks.scram import stored_keys
 from benchmarks.servers.server import Server, package_version
 
 # of what is installed and enabled: what a chat server needs, and what every server here has
-MODULES = "roster saslauth tls disco private vcard blocklist ping time version posix".split()
+MODULES = (
+    "roster saslauth tls disco private vcard blocklist ping time version lastactivity uptime "
+    "user_account_management posix"
+).split()
 ITERATIONS = 10000  # Prosody's default
 SALT = b"2a6f1c3e-benchmark-salt"
 

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from benchmarks.storm import checks
+from benchmarks.storm.checks import SUBSCRIPTIONS
 from benchmarks.storm.client import INITIAL, StormClient
 from benchmarks.storm.late import LateStore
 from benchmarks.storm.words import DOMAINS, PASSWORD, RESOURCES, Said, Words
@@ -85,6 +86,7 @@ class Storm:
         self.peer_answers: set[str] = set()  # ids of requests that clients answered
         self.tainted: set[tuple[str, str]] = set()  # who sent directed presence to which bare JID
         self.removed: set[str] = set()  # bare JIDs of accounts that were removed at some time
+        self.asked_by: str | None = None  # bare JID whose subscription stanzas may be on their way
         self.apart: set[tuple[str, str]] = set()  # bare JIDs of pairs that blocked each other
         self.last_seq: dict[tuple[str, str], int] = {}  # of a sender, as a recipient heard it
         self.authors: dict[str, str] = {}  # of requests, by id
@@ -194,6 +196,11 @@ class Storm:
         blocks = b"urn:xmpp:blocking" in said.xml and said.type == "set"
         if b"<remove" in said.xml:
             self.removed.add(client.bare)
+        if not self.blocking and (said.type in SUBSCRIPTIONS or b"'remove'" in said.xml):
+            # a request that meets a refusal on its way leaves two sides that disagree (A.3)
+            if self.asked_by not in (None, client.bare):
+                self.drain()
+            self.asked_by = client.bare
         if blocks:
             self.drain()  # what clients forget by it depends on when it happens
         self.note(f"{client.full or client.bare}: {said.xml.decode()}")
@@ -245,6 +252,7 @@ class Storm:
             while self.late:
                 self.late.turn()
             if not self.settle() and not self.late:
+                self.asked_by = None
                 return
         raise Wrong(self.told("it never comes to rest"))
 
