@@ -1,6 +1,5 @@
 """imsuite: the one place that knows how it is configured and launched."""
 
-import json
 import os
 import shutil
 import sqlite3

@@ -76,15 +76,6 @@ class RosterChange:
     removed: bool = False
 
 
-@attrs.define
-class Offer:
-    """The stream features about to be offered. stream: the stream; features: bytes of each."""
-
-    stream: Any  # a stream of whichever kind of link
-    features: list[bytes]
-
-
-STREAM_FEATURES = Hook("STREAM_FEATURES", "Offer", "the list of stream features is made")
 BOUND = Hook("BOUND", "Session", "a resource was bound")
 UNBOUND = Hook("UNBOUND", "Session", "a session ended")
 AVAILABLE = Hook("AVAILABLE", "Session", "a session sent its initial presence")
