@@ -26,6 +26,26 @@ configuration calls a feature; *on* says whether it is switched on by default.
 | specification | title | what it does here | word | on | file |
 |---|---|---|---|---|---|
 """
+PASSED_ON = """
+What these ask of a server is to pass a payload on as it was written, and they need no feature:
+"""
+# XEP numbers, with a word where there is a dialogue of that name
+PASSED = (
+    "xep0066",
+    "xep0085",
+    "xep0131_headers",
+    "xep0184",
+    "xep0249_invitations",
+    "xep0308",
+    "xep0333",
+    "xep0334_hints",
+    "xep0353",
+    "xep0380",
+    "xep0384",
+    "xep0428",
+    "xep0444",
+    "xep0461",
+)
 
 
 def features() -> dict[str, type[Feature]]:
@@ -39,7 +59,9 @@ def features() -> dict[str, type[Feature]]:
 
 def specs_markdown() -> str:
     """Return the table of the specifications."""
-    return SPECS + "".join(_row(word, cls) for word, cls in features().items())
+    rows = "".join(_row(word, cls) for word, cls in features().items())
+    passed = ", ".join(f"XEP-{name[3:7]}" for name in PASSED)
+    return f"{SPECS}{rows}{PASSED_ON}{passed}.\n"
 
 
 def _row(word: str, cls: type[Feature]) -> str:
