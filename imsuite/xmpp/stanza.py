@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from twisted.words.xish.domish import Element
 
 from imsuite.xmpp import ns as NS
+from imsuite.xmpp.address import parse
 from imsuite.xmpp.build import build, serialise
 from imsuite.xmpp.errors import StanzaError
 
@@ -78,7 +79,10 @@ class Stanza:
             if isinstance(key, tuple):
                 key = "xml:lang" if key == (NS.XML, "lang") else f"{key[0]}}}{key[1]}"
             attrs[key] = str(value)
-        children = tuple(f"{child.uri}}}{child.name}" for child in element.elements())
+        # as expat has it: what is in no namespace is its name alone
+        children = tuple(
+            f"{node.uri}}}{node.name}" if node.uri else node.name for node in element.elements()
+        )
         raw = serialise(element, default).encode()
         stanza = cls(element.name, element.uri, attrs, children, raw)
         stanza._element = element
@@ -277,7 +281,17 @@ def error(request: Stanza, why: StanzaError, by: str | None = None) -> Stanza:
         inner += b"<%s xmlns=%s/>" % (why.app[1].encode(), quoted(why.app[0]))
     said_by = b"" if by is None else b" by=%s" % quoted(by)
     inner = b"<error type='%s'%s>%s</error>" % (why.type.encode(), said_by, inner)
-    return make(request.kind, _swapped(request, "error"), inner, f"{NS.CLIENT}}}error")
+    attrs = _swapped(request, "error")
+    if why.condition == "jid-malformed" and not _is_address(attrs["from"]):
+        attrs["from"] = None  # what is no address can not be where the error comes from
+    return make(request.kind, attrs, inner, f"{NS.CLIENT}}}error")
+
+
+def _is_address(text: str | None) -> bool:
+    try:
+        return text is not None and bool(parse(text))
+    except StanzaError:
+        return False
 
 
 def _swapped(request: Stanza, type: str) -> dict[str, str | None]:
