@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ from imsuite.app.reloading import set_level
 from imsuite.app.server import Server, make_server, option_classes
 from imsuite.core.config import Config
 from imsuite.xmpp.errors import ImsuiteError
+
+THRESHOLDS = (50_000, 20, 100)  # of the garbage collector, new objects and collections
 
 
 class Options(usage.Options):
@@ -64,6 +67,16 @@ def _choose_reactor() -> None:
         reactor.install()
 
 
+def _settle_memory() -> None:
+    """Let the garbage collector leave alone what has been loaded, and look less often.
+
+    What ends with a connection is freed without it; measured, it takes a tenth of a login.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+
+
 def _tell(why: ImsuiteError) -> None:
     """Say what is wrong, not through sys.stderr, which twistd makes a part of the log."""
     for line in str(why).splitlines():
@@ -103,6 +116,7 @@ class Program(Service):
             signal.signal(signal.SIGHUP, self._hang_up)
         host = next(iter(self.server.hosts.values()))
         host.spawn(first_administrator(self.server))
+        _settle_memory()
 
     def _give_up(self, why: ImsuiteError) -> None:
         seen = is_seen(sys.__stderr__)

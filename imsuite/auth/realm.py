@@ -13,8 +13,7 @@ from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred
 from zope.interface import Interface, implementer
 
-from imsuite.rules.sasl import Condition, authorized
-from imsuite.xmpp.address import localpart
+from imsuite.rules.sasl import Condition, authorized, identity
 from imsuite.xmpp.errors import ImsuiteError
 
 Logout = Callable[[], None]
@@ -102,7 +101,8 @@ class HostRealm:
         if isinstance(name, tuple):
             # XEP-0175 §3: a UUID
             return str(uuid.UUID(bytes=self.random(16), version=4))
-        return localpart(name.decode("utf-8") if isinstance(name, bytes) else name)
+        text = name.decode("utf-8") if isinstance(name, bytes) else name
+        return identity(text, self.domain)
 
 
 def make_portal(realm: IRealm, checkers: Iterable[ICredentialsChecker]) -> Portal:
