@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types docs bench fuzz steps news changelog clean
+.PHONY: help run test lint format types docs bench fuzz storm steps news changelog clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -58,6 +58,9 @@ bench: $(VENV)/.dev ## measure the hot path
 
 fuzz: $(VENV)/.dev ## throw random bytes at the parser
 	$(BIN)/python -m benchmarks.fuzz_parser --count 1000000
+
+storm: $(VENV)/.dev ## let random clients do random things to a server (ARGS="--seconds 600")
+	$(BIN)/python -m benchmarks.storm $(ARGS)
 
 steps: $(VENV)/.dev ## note the digests of new table steps before they ship
 	$(BIN)/python -m tests.house_steps

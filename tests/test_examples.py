@@ -8,8 +8,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from imsuite.core.registry import all_features
+from imsuite.testing.memory import MemoryServer
+from tests.helpers import holds
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20  # seconds
@@ -87,3 +92,21 @@ def test_the_five_lines_of_the_document_start_a_server(tmp_path):
     tac.write_text(lines.replace("/etc/imsuite/imsuite.toml", str(config)))
     with running(["-y", str(tac)], tmp_path):
         assert answers(port)
+
+
+def test_the_feature_of_the_document_works(monkeypatch):
+    """docs/writing-a-feature.md: its header and its answer are a feature as they stand there."""
+    text = (ROOT / "docs" / "writing-a-feature.md").read_text()
+    header, answer = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[:2]
+    module = ModuleType("xep0092_version")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(f"{header}\n{answer}", vars(module))
+    monkeypatch.setitem(all_features(), "version", module.Version)
+    server = MemoryServer(options={"version": {"show_system": True}})
+    romeo = server.login("romeo@example.org/orchard")
+    (got,) = romeo.says(
+        "<iq type='get' id='1' to='example.org'><query xmlns='jabber:iq:version'/></iq>"
+    )
+    server.stop()
+    assert server.failures.take() == []
+    assert holds(got, "<iq type='result'><query xmlns='jabber:iq:version'><os/></query></iq>")

@@ -97,7 +97,8 @@ class Imsuite(Server):
                 first.start()
             finally:
                 first.stop()
-        shutil.copytree(empty / "data", self.folder / "data")
+        sockets = shutil.ignore_patterns("control")  # of a server that may be ending still
+        shutil.copytree(empty / "data", self.folder / "data", ignore=sockets)
         keys = stored_keys("sha256", password, SALT, ITERATIONS)
         salt, stored, server = (
             b64encode(part).decode() for part in (keys.salt, keys.stored_key, keys.server_key)

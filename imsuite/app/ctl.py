@@ -135,7 +135,19 @@ def _on_desk(function: Callable[Concatenate[Desk, P], None]) -> Callable[P, None
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Program(click.Group):
+    """The commands; --json may stand before the command or behind it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Bring --json to the front."""
+        end = args.index("--") if "--" in args else len(args)
+        if "--json" in args[:end]:
+            rest = [arg for arg in args[:end] if arg != "--json"]
+            args = ["--json", *rest, *args[end:]]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     "file",

@@ -70,7 +70,7 @@ def _choose_reactor() -> None:
 def _settle_memory() -> None:
     """Let the garbage collector leave alone what has been loaded, and look less often.
 
-    What ends with a connection is freed without it; measured, it takes a tenth of a login.
+    What ends with a connection is freed without it.
     """
     gc.collect()
     gc.freeze()

@@ -101,6 +101,8 @@ class Authenticator:
     clock: IReactorTime
     options: SaslOptions = attrs.field(factory=SaslOptions)
     random: Callable[[int], bytes] = os.urandom
+    _known: SaslOptions | None = attrs.field(default=None, init=False)
+    _checked: SaslOptions = attrs.field(factory=SaslOptions, init=False)
 
     _log = Logger()
 
@@ -125,12 +127,15 @@ class Authenticator:
     def _possible(self) -> SaslOptions:
         """Return the options as far as there are checkers for them."""
         options, checkers = self.options, self.portal.checkers
-        return attrs.evolve(
-            options,
-            hashes=options.hashes if IScramCredentials in checkers else (),
-            plain=options.plain and IUsernamePassword in checkers,
-            anonymous=options.anonymous and IAnonymous in checkers,
-        )
+        if self._known is not options:  # for every login; the checkers are there by then
+            self._known = options
+            self._checked = attrs.evolve(
+                options,
+                hashes=options.hashes if IScramCredentials in checkers else (),
+                plain=options.plain and IUsernamePassword in checkers,
+                anonymous=options.anonymous and IAnonymous in checkers,
+            )
+        return self._checked
 
     async def attempt(
         self, account: str, channel: Channel, credentials: ICredentials, authzid: str

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface, implementer
 
 from imsuite.rules.sasl import Condition, authorized, identity
+from imsuite.xmpp.address import InvalidAddress
 from imsuite.xmpp.errors import ImsuiteError
 
 Logout = Callable[[], None]
@@ -102,6 +103,8 @@ class HostRealm:
             # XEP-0175 §3: a UUID
             return str(uuid.UUID(bytes=self.random(16), version=4))
         text = name.decode("utf-8") if isinstance(name, bytes) else name
+        if "@" in text:
+            raise InvalidAddress("a checker has to answer with a localpart")
         return identity(text, self.domain)
 
 

@@ -84,7 +84,7 @@ def _marked(mark: Mark) -> Callable[[F], F]:
 def answers(type: str, ns: str, name: str, at: At) -> Callable[[F], F]:
     """Answer IQs of a type ("get", "set") whose payload is {ns}name, addressed so.
 
-    The method receives a Request and returns the answer as a Stanza, or an awaitable of it.
+    The method receives a Passing and returns the answer as a Stanza, or an awaitable of it.
     """
     return _marked(Answers(type, ns, name, at))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imsuite.core.feature import At, Feature, on
 from imsuite.core.hooks import INCOMING, OUTGOING, Passing, Stage
-from imsuite.xmpp.address import InvalidAddress, parse
+from imsuite.xmpp.address import normalised
 from imsuite.xmpp.stanza import Stanza, children
 
 NS_SID = "urn:xmpp:sid:0"
@@ -21,21 +21,11 @@ class StanzaIds(Feature):
     @on(OUTGOING, Stage.AMEND, kind="message", child=STANZA_ID)
     @on(INCOMING, Stage.AMEND, kind="message", child=STANZA_ID)
     def take_away(self, passing: Passing) -> Stanza | None:
-        """§3.2: ids that only this server may give in this account's name are forged."""
+        """§3.2, §3.7: ids that only this server may give in this account's name are forged."""
         ours = (passing.account.bare, self.host.domain)
         forged = [
             element
             for element in children(passing.stanza.element, *STANZA_ID)
-            if _normalised(element.getAttribute("by")) in ours
+            if normalised(element.getAttribute("by")) in ours
         ]
         return passing.stanza.without(forged) if forged else None
-
-
-def _normalised(by: str | None) -> str | None:
-    """Return the address in its prepared form (§3.7); None if it is none."""
-    if by is None:
-        return None
-    try:
-        return parse(by).full
-    except InvalidAddress:
-        return None

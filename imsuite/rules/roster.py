@@ -49,15 +49,6 @@ class RosterSet:
     remove: bool = False
 
 
-def check_owner(sender: JID, to: JID | None) -> None:
-    """Raise StanzaError forbidden if the roster is not the sender's own (§2.3.3).
-
-    to: of the request, None where it is absent.
-    """
-    if to is not None and to.full != sender.bare:
-        raise StanzaError("forbidden")
-
-
 def parse_set(query: Element, limits: Limits, owner: JID) -> RosterSet:
     """Return what a roster set asks for (§2.3, §2.4, §2.5).
 

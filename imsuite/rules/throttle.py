@@ -42,22 +42,3 @@ class Bucket:
         level -= amount
         self.level = level
         return 0.0 if level >= 0.0 else -level / self.rate
-
-    def allow(self, now: float, amount: float = 1.0) -> float:
-        """Take tokens if there are enough. Return 0, or the seconds until there will be.
-
-        For what can be refused; a refusal costs nothing. More than `burst` is never allowed:
-        math.inf.
-        """
-        self.take(now, 0.0)
-        if self.level >= amount:
-            self.level -= amount
-            return 0.0
-        if amount > self.burst:
-            return math.inf
-        return (amount - self.level) / self.rate
-
-    def full(self, now: float) -> bool:
-        """Tell whether it is full: nothing was taken for a while, and it need not be kept."""
-        self.take(now, 0.0)
-        return self.level >= self.burst

@@ -28,7 +28,7 @@ from imsuite.core.hooks import Passing
 from imsuite.core.host import Host
 from imsuite.core.router import Router
 from imsuite.xmpp import ns as NS
-from imsuite.xmpp.address import InvalidAddress, parse, wokkel_jid
+from imsuite.xmpp.address import InvalidAddress, normalised, parse, wokkel_jid
 from imsuite.xmpp.build import build
 from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import KINDS, Stanza, error
@@ -54,7 +54,8 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
         self._host = host
         self._clock: IReactorTime = host.clock
         self._sink: Any = None
-        self._requests: dict[str, tuple[Deferred[Element], IDelayedCall]] = {}
+        # by who was asked and the id: nobody else can answer
+        self._requests: dict[tuple[str, str], tuple[Deferred[Element], IDelayedCall]] = {}
 
     # towards wokkel
 
@@ -89,7 +90,7 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
             self._sink.send(element)
 
     def _settle(self, answer: Element) -> bool:
-        found = self._requests.pop(answer.getAttribute("id", ""), None)
+        found = self._requests.pop(_request_of(answer, "from"), None)
         if found is None:
             return False
         waiting, call = found
@@ -108,15 +109,17 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
         if not request.stanzaID:
             element.addUniqueId()
             request.stanzaID = element["id"]
-        id = element["id"]
+        key = _request_of(element, "to")
+        if key in self._requests:
+            return fail(ValueError("a request with this id still waits"))
         waiting: Deferred[Element] = Deferred()
         timeout = getattr(request, "timeout", None) or self.timeout
-        self._requests[id] = waiting, self._clock.callLater(timeout, self._expire, id)
+        self._requests[key] = waiting, self._clock.callLater(timeout, self._expire, key)
         self.send(element)
         return waiting
 
-    def _expire(self, id: str) -> None:
-        waiting, _ = self._requests.pop(id)
+    def _expire(self, key: tuple[str, str]) -> None:
+        waiting, _ = self._requests.pop(key)
         waiting.errback(TimeoutError("IQ timed out"))
 
     # towards the router
@@ -161,6 +164,12 @@ def mount(router: Router, host: Host, domain: str, handlers: Iterable[Any]) -> M
     for handler in chosen:
         handler.setHandlerParent(made)
     return made
+
+
+def _request_of(element: Element, address: str) -> tuple[str, str]:
+    """Return what a request and its answer have in common. address: "to" or "from"."""
+    asked = normalised(element.getAttribute(address)) or ""
+    return asked, element.getAttribute("id", "")
 
 
 def _prepared(text: str) -> jabber_jid.JID:

@@ -7,6 +7,7 @@ XEP-0368 (direct TLS and its ALPN names), RFC 9266 and RFC 5929 (channel binding
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from weakref import WeakKeyDictionary
 
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
@@ -146,6 +147,10 @@ class ServerContexts:
         return context
 
 
+# tls-server-end-point by context: it is the same for all connections with one certificate
+_end_points: WeakKeyDictionary[SSL.Context, bytes | None] = WeakKeyDictionary()
+
+
 @implementer(ITlsInfo)
 class TlsInfo:
     """What TLS agreed upon with a peer."""
@@ -195,6 +200,12 @@ class TlsInfo:
         return connection.export_keying_material(b"EXPORTER-Channel-Binding", 32)
 
     def _server_end_point(self) -> bytes | None:
+        context = self._channel.connection.get_context()
+        if context not in _end_points:
+            _end_points[context] = self._hashed_certificate()
+        return _end_points[context]
+
+    def _hashed_certificate(self) -> bytes | None:
         certificate = self._channel.connection.get_certificate(as_cryptography=True)
         # RFC 5929 §4.1: undefined for signatures without a hash of their own, such as Ed25519
         if certificate is None or certificate.signature_hash_algorithm is None:

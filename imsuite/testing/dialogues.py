@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 
 import attrs
 
+from imsuite.core.registry import all_features
 from imsuite.testing.patterns import BadXML, match, read
 from imsuite.xmpp.address import InvalidAddress, parse
 
@@ -109,9 +110,12 @@ class Dialogue:
 
     @property
     def features(self) -> list[str]:
-        """The words of the features that must be on: its own, and those with options."""
+        """The words of the features that must be on: its own and those with options.
+
+        What only passes through a server has no feature of its own.
+        """
         own = re.match(r"(?:xep|rfc)\d{4}_(\w+)", Path(self.path).stem)
-        words = [own[1]] if own else []
+        words = [own[1]] if own and own[1] in all_features() else []
         return [*words, *(word for word in self.options.get("features", {}) if word not in words)]
 
     @property

@@ -135,6 +135,14 @@ def _parse_any(text: str) -> JID:
     )
 
 
+def normalised(text: str | None) -> str | None:
+    """Return an address in its prepared form, or None where it is none."""
+    try:
+        return None if text is None else parse(text).full
+    except InvalidAddress:
+        return None
+
+
 def make(local: str, domain: str, resource: str = "") -> JID:
     """Return the address of these parts, "" for an absent one. Raises InvalidAddress."""
     return _joined(

@@ -282,7 +282,7 @@ def error(request: Stanza, why: StanzaError, by: str | None = None) -> Stanza:
     said_by = b"" if by is None else b" by=%s" % quoted(by)
     inner = b"<error type='%s'%s>%s</error>" % (why.type.encode(), said_by, inner)
     attrs = _swapped(request, "error")
-    if why.condition == "jid-malformed" and not _is_address(attrs["from"]):
+    if not _is_address(attrs["from"]):
         attrs["from"] = None  # what is no address can not be where the error comes from
     return make(request.kind, attrs, inner, f"{NS.CLIENT}}}error")
 

@@ -204,6 +204,14 @@ def test_a_feature_that_is_off_advertises_nothing(ctl, config):
     assert (found["ping"]["on"], found["ping"]["advertises"]) == (False, [])
 
 
+def test_json_may_be_asked_for_behind_the_command(ctl, config):
+    file = config()
+    found = ctl(file, "features", "--json")
+    assert found.stdout == ctl(file, "--json", "features").stdout
+    assert rows(found)
+    assert ctl(file, "features", "--", "--json").exit_code == 1  # there it is the name of a domain
+
+
 def test_hooks_in_the_order_of_their_stages(ctl, either):
     found = rows(ctl(either, "--json", "hooks", "example.org"))
     stages = ["guard", "amend", "record", "copy"]

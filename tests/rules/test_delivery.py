@@ -2,7 +2,7 @@
 
 import pytest
 
-from imsuite.rules.delivery import VERDICTS, Action, Address, Verdict, decide, verdict
+from imsuite.rules.delivery import VERDICTS, Action, Address, Verdict, verdict
 from imsuite.xmpp.errors import StanzaError
 
 # section | address | types | what happens, in the words of Action, and "error" for REFUSE
@@ -128,52 +128,7 @@ def test_other_unknown_types_are_a_bad_request(kind, type):
     assert caught.value.condition == "bad-request"
 
 
-DEVICES = {"phone": 5, "laptop": 0, "camera": -1, "starting": None}
-CAMERA = {"camera": -1, "starting": None}
-STARTING = {"starting": None}
-
-
-@pytest.mark.parametrize("type", [None, "normal", "chat", "headline"])
-def test_message_to_a_bare_jid_goes_to_all_but_negative_priorities(type):
-    """§8.5.2.1.1"""
-    assert decide("message", type, "", DEVICES) == (
-        Verdict(Action.NON_NEGATIVE),
-        ("phone", "laptop"),
-    )
-
-
-@pytest.mark.parametrize("priorities", [{}, STARTING, CAMERA])
-def test_message_never_goes_to_a_negative_priority_by_bare_jid(priorities):
-    """§8.5.2.1.1: as if there were no available resource."""
-    assert decide("message", "chat", "", priorities) == (Verdict(Action.STORE), ())
-    assert decide("message", "headline", "", priorities) == (Verdict(Action.SILENCE), ())
-
-
-@pytest.mark.parametrize("resource", DEVICES)
-@pytest.mark.parametrize("type", [None, "chat", "groupchat", "headline", "error"])
-def test_message_to_a_full_jid_goes_there_whatever_the_priority(type, resource):
-    """§8.5.3.1"""
-    assert decide("message", type, resource, DEVICES) == (Verdict(Action.THIS), (resource,))
-
-
-def test_chat_to_a_resource_that_is_gone_goes_where_the_bare_jid_leads():
-    """§8.5.3.2.1"""
-    assert decide("message", "chat", "gone", DEVICES) == decide("message", "chat", "", DEVICES)
-    assert decide("message", "chat", "gone", CAMERA) == (Verdict(Action.STORE), ())
-    refused = Verdict(Action.REFUSE, "service-unavailable")
-    assert decide("message", "groupchat", "gone", DEVICES) == (refused, ())
-
-
-def test_presence_to_a_bare_jid_goes_to_all_available_resources():
-    """§8.5.2.1.2"""
-    assert decide("presence", None, "", DEVICES)[1] == ("phone", "laptop", "camera")
-    assert decide("presence", None, "", CAMERA)[1] == ("camera",)
-    assert decide("presence", None, "", STARTING) == (Verdict(Action.SILENCE), ())
-
-
 def test_iq_to_a_full_jid_asks_for_shared_presence():
     """§8.5.3.1: otherwise anyone could find out who is online."""
-    found, resources = decide("iq", "get", "phone", DEVICES)
-    assert found.shared
-    assert resources == ("phone",)
-    assert not decide("iq", "result", "phone", DEVICES)[0].shared
+    assert verdict(Address.FULL, "iq", "get").shared
+    assert not verdict(Address.FULL, "iq", "result").shared

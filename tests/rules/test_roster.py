@@ -102,22 +102,6 @@ def test_foreign_item_beside_the_contact_does_not_matter():
     assert parsed(item(ns="urn:example"), item()) == RosterSet(JULIET)
 
 
-@pytest.mark.parametrize("to", [None, "romeo@example.org"])
-def test_own_roster_may_be_changed(to):
-    """§2.1.5, §2.3.3"""
-    roster.check_owner(parse("romeo@example.org/orchard"), to and parse(to))
-
-
-@pytest.mark.parametrize(
-    "to", ["juliet@example.org", "example.org", "romeo@example.org/orchard", "romeo@example.com"]
-)
-def test_roster_of_somebody_else_is_forbidden(to):
-    """§2.3.3"""
-    with pytest.raises(StanzaError) as caught:
-        roster.check_owner(parse("romeo@example.org/orchard"), parse(to))
-    assert caught.value.condition == "forbidden"
-
-
 def test_set_changes_name_and_groups_and_nothing_else():
     """§2.4.1"""
     before = RosterItem(JULIET, "Jule", ("Friends",), State.BOTH, approved=True)

@@ -42,21 +42,6 @@ def test_clock_that_jumps_back_takes_nothing_away():
     assert bucket.take(51, 0) == 0
 
 
-def test_refusal_costs_nothing():
-    bucket = Bucket(rate=1, burst=3)
-    assert [bucket.allow(0) for _ in range(5)] == [0, 0, 0, 1, 1]
-    assert bucket.allow(1) == 0
-    assert bucket.allow(1, 4) == math.inf
-
-
-def test_idle_bucket_is_full_again():
-    bucket = Bucket(rate=1, burst=3)
-    assert bucket.full(0)
-    bucket.take(0)
-    assert not bucket.full(0.5)
-    assert bucket.full(1)
-
-
 @pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (-1, 1), (math.nan, 1), (math.inf, 1)])
 def test_rate_and_burst_are_positive(numbers):
     with pytest.raises(ValueError, match="positive"):

@@ -207,6 +207,8 @@ def test_what_is_sent_on_the_old_stream_after_sasl_ends_it(safe, more):
         ("clear", "<presence/>", "not-authorized"),
         ("clear", BIND.format(id="b", resource=""), "not-authorized"),
         ("clear", "<letter xmlns='urn:x'/>", "unsupported-stanza-type"),
+        ("clear", f"<message>{STARTTLS}</message>", "not-authorized"),  # pitfall S-6
+        ("tls", f"<message>{plain('romeo')}</message>", "not-authorized"),
         ("tls", "<iq type='get' id='1'/>", "not-authorized"),
         ("tls", STARTTLS, "unsupported-stanza-type"),
         ("sasl", "<message to='juliet@example.org'/>", "not-authorized"),

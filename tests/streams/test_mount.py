@@ -3,6 +3,7 @@
 import imsuite._compat  # noqa: F401  isort: skip
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.words.protocols.jabber import jid as jabber_jid
 from twisted.words.protocols.jabber.error import StanzaError
 from twisted.words.protocols.jabber.jid import JID
 from twisted.words.xish import domish
@@ -71,6 +72,16 @@ def test_a_request_that_no_handler_knows_is_refused(romeo, mounted):
     assert holds(answer, iq_error("x", "service-unavailable"))
 
 
+def test_addresses_of_strangers_are_not_kept(server, romeo, mounted):
+    """Pitfall S-5: Twisted's internJID would remember each of them for ever."""
+    mounted("echo.example.org", PingHandler())
+    kept = jabber_jid.__dict__["__internJIDs"]
+    before = len(kept)
+    for number in range(20):
+        romeo.says(PING.format(f"u{number}@echo.example.org/r{number}"))
+    assert len(kept) == before
+
+
 def test_an_emoji_resource_reaches_a_handler(server, mounted):
     """RFC 7622 §3.4: Twisted's own addresses would refuse it."""
     mounted("echo.example.org", PingHandler())
@@ -88,6 +99,20 @@ def test_a_handler_asks_and_is_answered(mounted):
     assert ("server", "im") in info.identities
     with pytest.raises(StanzaError, match="service-unavailable"):
         result(disco.requestInfo(JID("nobody@example.org"), "", sender))
+
+
+def test_nobody_but_who_was_asked_answers_a_handler(server, romeo, mounted):
+    """RFC 6120 §8.2.3: wokkel's ids can be guessed, so a stranger could answer for others."""
+    asking = mounted("bot.example.org", PingClientProtocol())
+    juliet = server.login("juliet@example.org/balcony")
+    juliet.says("<presence to='bot.example.org'/>")  # who is not told of her may not ask her
+    pong = asking.ping(JID("juliet@example.org/balcony"), JID("bot.example.org"))
+    (asked,) = [each for each in juliet.stanzas if each.kind == "iq" and each.type == "get"]
+    answer = f"<iq type='result' id='{asked.id}' to='bot.example.org'/>"
+    romeo.says(answer)
+    assert not pong.called
+    juliet.says(answer)
+    assert pong.called
 
 
 def test_a_handler_must_speak_for_its_own_domain(server, romeo, mounted):

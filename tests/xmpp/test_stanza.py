@@ -133,6 +133,7 @@ def test_what_is_no_address_is_no_sender(to):
     """RFC 6120 §8.3.3.8: a strict client could not read the error otherwise."""
     request = make("message", {"from": "a@b/c", "to": to})
     assert error(request, StanzaError("jid-malformed")).sender is None
+    assert error(request, StanzaError("bad-request")).sender is None
     fine = make("iq", {"from": "a@b/c", "to": "d@e"})
     assert error(fine, StanzaError("jid-malformed")).sender == "d@e"
 

@@ -1,0 +1,42 @@
+"""Which features there are, and which of them a list of words switches on."""
+
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType
+
+import pytest
+
+from imsuite.core import registry
+from imsuite.core.feature import Feature
+from imsuite.core.registry import GROUP, NoSuchFeature, all_features, chosen
+
+
+def words(classes):
+    return [cls.word() for cls in classes]
+
+
+def test_features_of_other_packages_are_found(monkeypatch):
+    """docs/writing-a-feature.md: an entry point names the module."""
+    module = ModuleType("elsewhere.xep9999_thing")
+    body = {"spec": "XEP-9999", "__module__": module.__name__}
+    module.Thing = type("Thing", (Feature,), body)
+    point = EntryPoint("thing", module.__name__, GROUP)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == GROUP else [])
+    assert all_features.__wrapped__()["thing"] is module.Thing
+
+
+def test_words_switch_features_on_and_off():
+    """[hosts.X] use: the last word about a feature counts."""
+    default = words(chosen(["default"]))
+    assert "ping" in default
+    assert words(chosen(["default", "-ping"])) == [word for word in default if word != "ping"]
+    assert words(chosen(["-ping", "default"])) == default
+    assert words(chosen(["ping", "bind"])) == ["bind", "ping"]  # in order of their numbers
+    assert chosen([]) == []
+
+
+@pytest.mark.parametrize("word", ["pong", "-pong"])
+def test_a_wrong_word_is_told_with_the_nearest(word):
+    with pytest.raises(NoSuchFeature, match='"pong"; did you mean "ping"'):
+        chosen(["default", word])
