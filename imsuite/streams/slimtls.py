@@ -143,6 +143,7 @@ class Slim(Public):
                 error = _SSL_get_error(ssl, size)
                 if error != _WANT_READ:
                     self._failed(error)
+                self.reply += self._drain_now()
                 break
             if plain:
                 plain += _bytes[:size]
@@ -151,10 +152,12 @@ class Slim(Public):
             # a record never exceeds the scratch buffer, so an empty BIO means all was read
             if not _BIO_get_mem_data(self._into, _pointer):
                 break
-        size = _BIO_read(self._out, _scratch, SCRATCH)
-        if size > 0:
-            self.reply += _bytes[:size] + self._drain()
+        # an answer to a key update, which comes with data, goes out before ours (RFC 8446 §4.6.3)
         return plain
+
+    def _drain_now(self) -> bytes:
+        size = _BIO_read(self._out, _scratch, SCRATCH)
+        return _bytes[:size] + self._drain() if size > 0 else b""
 
     def encrypt(self, data: bytes) -> bytes:
         """As in Public."""
