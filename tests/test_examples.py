@@ -110,3 +110,11 @@ def test_the_feature_of_the_document_works(monkeypatch):
     server.stop()
     assert server.failures.take() == []
     assert holds(got, "<iq type='result'><query xmlns='jabber:iq:version'><os/></query></iq>")
+
+
+def test_the_systemd_unit_lets_the_server_start():
+    """Section 1 of the plan: the unit's own command, and nothing that TLS could not live with."""
+    lines = (ROOT / "etc" / "imsuite.service").read_text().splitlines()
+    (command,) = [line for line in lines if line.startswith("ExecStart=")]
+    assert command.endswith("twistd -n --pidfile= imsuite --config /etc/imsuite/imsuite.toml")
+    assert not [line for line in lines if line.startswith("MemoryDenyWriteExecute=")]

@@ -161,15 +161,15 @@ class Switch:
         handlers = self._by_shape.get((stanza.kind, stanza.attrs.get("type"), stanza.children))
         if handlers is None:
             handlers = self.handlers(stanza)
-        for handler in handlers:
+        rest = iter(handlers)
+        for handler in rest:
             outcome = handler(passing)
             if outcome is None:
                 continue
             if outcome.__class__ is Stanza:
                 passing.stanza = outcome
             else:
-                rest = handlers[handlers.index(handler) + 1 :]
-                return self._run_waiting(passing, outcome, rest)
+                return self._run_waiting(passing, outcome, tuple(rest))
         return None
 
     async def _run_waiting(

@@ -135,6 +135,7 @@ class Last(Feature):
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
+        if self._logouts:  # among them what could not be written before
             await self._write()
 
     @on(ACCOUNT_DELETED)

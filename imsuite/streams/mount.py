@@ -35,6 +35,7 @@ from imsuite.xmpp.stanza import KINDS, Stanza, error
 
 _component: Any = imsuite._compat.import_quietly("component")
 _ANSWERS = frozenset(("result", "error"))
+MOST_ASKED = 10_000  # requests of handlers that may be without an answer
 
 
 class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has no types
@@ -54,8 +55,8 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
         self._host = host
         self._clock: IReactorTime = host.clock
         self._sink: Any = None
-        # by who was asked and the id: nobody else can answer
-        self._requests: dict[tuple[str, str], tuple[Deferred[Element], IDelayedCall]] = {}
+        self._requests: dict[str, tuple[Deferred[Element], IDelayedCall]] = {}
+        self._asked: dict[tuple[str, str], None] = {}  # addresses and ids; the oldest go
 
     # towards wokkel
 
@@ -70,10 +71,10 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
         sink.removeObserver("/*", self._from_handlers)
         self._sink = None
         self._server.services.pop(domain, None)
-        for waiting, call in self._requests.values():
+        given_up, self._requests = self._requests, {}
+        for waiting, call in given_up.values():
             call.cancel()
             waiting.errback(TimeoutError("the service stops"))
-        self._requests.clear()
 
     def receive(self, passing: Passing) -> None:
         """Give one stanza to the handlers, as an element of their own."""
@@ -86,11 +87,17 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
 
     def _give(self, element: Element) -> None:
         answer = element.name == "iq" and element.getAttribute("type") in _ANSWERS
+        if answer:
+            # who waits for answers knows them by their ids only, which can be guessed
+            key = _request_of(element, "from")
+            if key not in self._asked:
+                return
+            del self._asked[key]
         if not (answer and self._settle(element)) and self._sink is not None:
             self._sink.send(element)
 
     def _settle(self, answer: Element) -> bool:
-        found = self._requests.pop(_request_of(answer, "from"), None)
+        found = self._requests.pop(answer.getAttribute("id", ""), None)
         if found is None:
             return False
         waiting, call = found
@@ -109,17 +116,15 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
         if not request.stanzaID:
             element.addUniqueId()
             request.stanzaID = element["id"]
-        key = _request_of(element, "to")
-        if key in self._requests:
-            return fail(ValueError("a request with this id still waits"))
+        id = element["id"]
         waiting: Deferred[Element] = Deferred()
         timeout = getattr(request, "timeout", None) or self.timeout
-        self._requests[key] = waiting, self._clock.callLater(timeout, self._expire, key)
+        self._requests[id] = waiting, self._clock.callLater(timeout, self._expire, id)
         self.send(element)
         return waiting
 
-    def _expire(self, key: tuple[str, str]) -> None:
-        waiting, _ = self._requests.pop(key)
+    def _expire(self, id: str) -> None:
+        waiting, _ = self._requests.pop(id)
         waiting.errback(TimeoutError("IQ timed out"))
 
     # towards the router
@@ -130,6 +135,10 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
             return
         if not element.hasAttribute("from"):
             element["from"] = self.domain
+        if element.name == "iq" and element.getAttribute("type") not in _ANSWERS:
+            self._asked[_request_of(element, "to")] = None
+            if len(self._asked) > MOST_ASKED:
+                del self._asked[next(iter(self._asked))]
         stanza = Stanza.of(element)
         self._host.spawn(self._route(stanza))
 

@@ -399,6 +399,8 @@ def _stanza(
                 else:
                     return Stanza(kind, ns, attributes, tuple(children), text)
     ns, _, kind = name.rpartition("}")
+    if ns == NS.XML:  # XML names §3: it may not be declared, so there is no canonical form
+        raise Refused("bad-namespace-prefix")
     raw = _canonical(root, limits, ns, kind, raw)
     return Stanza(kind, ns, attributes, tuple(children), raw)
 

@@ -288,7 +288,7 @@ class _Writer:
         undo: list[tuple[dict[str, str], str, str | None]] = []
         if uri == default and not (local or self.prefixes):
             out.append("<" + tag)
-        elif top:
+        elif top and uri != NS.XML:
             out.append("<" + tag)
             if uri != default:
                 self._declare("xmlns", uri)
@@ -303,7 +303,9 @@ class _Writer:
                 self._bind(prefix, name, undo)
             start = len(out)
             prefix = "" if uri == default else self.uris.get(uri, "")
-            if prefix and self.prefixes.get(prefix) == uri:
+            if uri == NS.XML:  # it may not be declared as anything but "xml"
+                tag = f"xml:{tag}"
+            elif prefix and self.prefixes.get(prefix) == uri:
                 tag = f"{prefix}:{tag}"
             elif uri != default:
                 self._declare("xmlns", uri)

@@ -104,6 +104,28 @@ def test_handlers_behind_one_that_waits_run_after_it():
     assert event.stanza is other
 
 
+def test_a_handler_that_steps_in_twice_runs_twice():
+    """Also when it waits only the second time: nothing before it runs again."""
+    order = []
+
+    async def wait():
+        order.append("waited")
+
+    def twice(event):
+        order.append("twice")
+        return wait() if order.count("twice") == 2 else None
+
+    switch = Switch(
+        [
+            step(twice),
+            step(lambda event: order.append("between"), Stage.AMEND),
+            step(twice, Stage.COPY),
+        ]
+    )
+    now(switch.run(passing()))
+    assert order == ["twice", "between", "twice", "waited"]
+
+
 def test_a_second_one_that_waits_is_waited_for():
     order = []
     first, second = Deferred(), Deferred()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from imsuite.core.hooks import STOPPING
 from imsuite.testing.memory import now
 from tests.helpers import fitting, holds, iq_error
 
@@ -79,6 +80,18 @@ def test_friend_who_vanished_said_nothing(server, friends):
     answer = ask(romeo, "juliet@example.org")
     assert holds(answer, seconds(5))
     assert "Bye" not in answer
+
+
+def test_what_could_not_be_stored_is_stored_when_the_host_stops(server, host):
+    """§3: a store that failed for a while loses no logout."""
+    romeo = server.login("romeo@example.org/orchard")
+    now(host.store.execute("ALTER TABLE last_activity RENAME TO away"))
+    romeo.closes()
+    server.advance(10)
+    assert len(server.failures.take()) == 1
+    now(host.store.execute("ALTER TABLE away RENAME TO last_activity"))
+    now(host.switch(STOPPING).tell(host))
+    assert len(now(host.store.query("SELECT account FROM last_activity"))) == 1
 
 
 def test_last_of_several_sessions_counts(server, friends):

@@ -39,6 +39,7 @@ from tests.streams.reading import (
         (b"<message f:a='b'/>", "not-well-formed"),
         (b"<message xmlns:a='u' xmlns:b='u' a:c='' b:c=''/>", "not-well-formed"),
         (b"<message xmlns:xml='urn:x'/>", "not-well-formed"),
+        (b"<xml:message xmlns='urn:x'/>", "bad-namespace-prefix"),
         (b"<message>\xff</message>", "unsupported-encoding"),
         (b"<message>\xc0\x80</message>", "unsupported-encoding"),
         (b"<message>\xed\xa0\x80</message>", "unsupported-encoding"),

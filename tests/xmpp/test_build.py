@@ -303,3 +303,27 @@ def test_any_element_survives_a_round_trip(element, ns):
     if element.uri == ns and not any(isinstance(key, tuple) for key in element.attributes):
         assert "xmlns" not in start
     assert ":" not in start.split()[0]
+
+
+def test_element_in_the_namespace_of_xml_keeps_its_prefix():
+    """XML names §3: no other prefix, nor the default, may stand for that namespace."""
+    element = build(b"<m><xml:x a='1'><xml:y/><z/></xml:x></m>", "jabber:client")
+    (inner,) = element.elements()
+    for each in (element, inner):
+        again = build(serialise(each, "jabber:client").encode(), "jabber:client")
+        assert serialise(again, "jabber:client") == serialise(each, "jabber:client")
+        assert (again.uri, again.name) == (each.uri, each.name)
+
+
+def test_nobody_is_sent_what_is_no_xml(romeo, juliet):
+    """Not even where a stanza is written anew on its way, or stored and read by another."""
+    romeo.says(
+        "<message to='juliet@example.org'><xml:x/>"
+        "<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='juliet@example.org'/></message>"
+    )
+    romeo.says("<iq type='set' id='v'><vCard xmlns='vcard-temp'><xml:x/></vCard></iq>")
+    got = juliet.says(
+        "<iq type='get' id='v' to='romeo@example.org'><vCard xmlns='vcard-temp'/></iq>"
+    )
+    assert "<xml:x/>" in juliet.received[0]
+    assert "<xml:x/>" in got[-1]
