@@ -21,7 +21,7 @@ from imsuite.app.server import Server, make_server, option_classes
 from imsuite.core.config import Config
 from imsuite.xmpp.errors import ImsuiteError
 
-THRESHOLDS = (50_000, 20, 100)  # of the garbage collector, new objects and collections
+THRESHOLDS = (10_000, 20, 100)  # of the garbage collector, new objects and collections
 
 
 class Options(usage.Options):
