@@ -406,8 +406,6 @@ print(hub._use_epoll, hub.fileno())
 )
 def test_every_reactor_will_do(reactor):
     """Echo and end on it, over epoll; the reactor's stopping stops the hub."""
-    if reactor == "uvloop":
-        pytest.importorskip("uvloop")
     done = subprocess.run(
         [sys.executable, "-c", ECHO, reactor],
         capture_output=True,
