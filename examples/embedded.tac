@@ -15,7 +15,7 @@ from twisted.web.server import Site
 from twisted.web.static import Data
 
 from imsuite.app.server import make_server
-from imsuite.core.config import Config, ServerOptions
+from imsuite.app.config import Config, ServerOptions
 
 application = Application("my application")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import attrs
 
+from imsuite.app.config import Config, ListenAddress
 from imsuite.app.offline import Turns
 from imsuite.app.server import Server
-from imsuite.core.config import Config, ListenAddress
 from imsuite.store import schema
 from imsuite.store.dialect import StoreError
 from imsuite.store.sqlite import Sqlite

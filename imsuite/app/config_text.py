@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 
 import attrs
 
+from imsuite.app.config import HostOptions, ServerOptions, ServiceOptions
 from imsuite.app.configuration import key, type_in_words
-from imsuite.core.config import HostOptions, ServerOptions, ServiceOptions
 
 WIDTH = 90  # of comments
 

@@ -10,8 +10,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
+from imsuite.app.config import Config, ConfigError, HostOptions, ServerOptions, ServiceOptions
 from imsuite.app.toml_lines import Path, lines
-from imsuite.core.config import Config, ConfigError, HostOptions, ServerOptions, ServiceOptions
 from imsuite.core.options import WrongValue, checked, nearest
 from imsuite.xmpp.address import InvalidAddress, domainpart
 

@@ -18,9 +18,9 @@ from rich.text import Text
 from imsuite.app import checks
 from imsuite.app.command import CommandError, Row, Value, WrongArguments
 from imsuite.app.commands import find
+from imsuite.app.config import Config, ConfigError
 from imsuite.app.reaching import Reached, reach
 from imsuite.app.tap import read_config
-from imsuite.core.config import Config, ConfigError
 from imsuite.xmpp.errors import ImsuiteError
 
 BATCH = 32  # accounts in one request: logins to a running server wait for their passwords

@@ -19,11 +19,11 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from imsuite.app.config import Config, ConfigError
 from imsuite.app.server import HASHING_THREADS, Server
 from imsuite.auth.limits import FailureLimits
 from imsuite.auth.registrar import Registrar
 from imsuite.auth.secrets import Hasher, PasswordOptions
-from imsuite.core.config import Config, ConfigError
 from imsuite.store.pool import Store
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ import attrs
 
 from imsuite.app.command import CommandError, Needs, Result, WrongArguments
 from imsuite.app.commands import find
+from imsuite.app.config import Config
 from imsuite.app.control import Place
 from imsuite.app.offline import Resting, Turns, at_rest
-from imsuite.core.config import Config
 from imsuite.xmpp.errors import ImsuiteError
 
 PATIENCE = 120.0  # seconds to wait for an answer

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
+from imsuite.app.config import Config
 from imsuite.app.configuration import header
-from imsuite.core.config import Config
 
 
 def sections(config: Config) -> Iterator[tuple[tuple[str, ...], Any]]:

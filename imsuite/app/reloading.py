@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 from twisted.logger import Logger, LogLevel, LogLevelFilterPredicate
 
+from imsuite.app.config import Config
 from imsuite.app.reload import Change, changes, in_effect
-from imsuite.core.config import Config
 from imsuite.streams.certificates import Certificate
 from imsuite.xmpp.times import format_datetime
 

@@ -17,6 +17,7 @@ from twisted.python.reflect import namedAny
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from imsuite.app.config import Config, ConfigError, HostOptions, PythonName
 from imsuite.app.configuration import load as load_config
 from imsuite.app.control import ControlService
 from imsuite.app.parts import (
@@ -37,7 +38,6 @@ from imsuite.auth.registrar import Registrar
 from imsuite.auth.secrets import Hasher, PasswordOptions
 from imsuite.core import hooks
 from imsuite.core.account import Account
-from imsuite.core.config import Config, ConfigError, HostOptions, PythonName
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IAccount, Table
 from imsuite.core.registry import NoSuchFeature, all_features, chosen

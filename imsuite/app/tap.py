@@ -14,11 +14,11 @@ from twisted.logger import ILogObserver, Logger, LogLevelFilterPredicate
 from twisted.python import usage
 
 from imsuite.app import logs
+from imsuite.app.config import Config
 from imsuite.app.configuration import load
 from imsuite.app.first import first_administrator, is_seen
 from imsuite.app.reloading import set_level
 from imsuite.app.server import Server, make_server, option_classes
-from imsuite.core.config import Config
 from imsuite.xmpp.errors import ImsuiteError
 
 THRESHOLDS = (10_000, 20, 100)  # of the garbage collector, new objects and collections

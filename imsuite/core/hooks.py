@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from imsuite.core.record import Record
 from imsuite.xmpp.address import JID
 from imsuite.xmpp.stanza import Stanza
 
@@ -47,10 +48,11 @@ class Passing:
 
     account: the local account it concerns (the sender's on OUTGOING, the recipient's on
     INCOMING); sender: who sent it; session: the local session that sent it, if one did;
-    target: the session it is addressed to, if it names one that exists.
+    target: the session it is addressed to, if it names one that exists; record: what it causes to
+    be written, None while nothing; afterwards: called once it went its way.
     """
 
-    __slots__ = ("account", "sender", "session", "stanza", "target")
+    __slots__ = ("account", "afterwards", "record", "sender", "session", "stanza", "target")
 
     def __init__(
         self,
@@ -65,6 +67,34 @@ class Passing:
         self.sender = sender
         self.session = session
         self.target = target
+        self.record: Record | None = None
+        self.afterwards: list[Callable[[], object]] | None = None
+
+    def keep(self) -> Record:
+        """Return what it causes to be written; from now on it has an id."""
+        if self.record is None:
+            host = self.account.host
+            self.record = Record(host, self.stanza, host.store.ids, self.session)
+        return self.record
+
+    def after(self, function: Callable[[], object]) -> None:
+        """Call a function once it went its way without an error, and what it wrote is durable."""
+        if self.afterwards is None:
+            self.afterwards = []
+        self.afterwards.append(function)
+
+    def complete(self) -> None:
+        """Make durable what it causes to be written; it has gone its way."""
+        record, afterwards = self.record, self.afterwards or ()
+        if record is None:
+            for function in afterwards:
+                function()
+            return
+        record.afterwards += afterwards
+        if self.session is not None:
+            self.session.keeping(len(self.stanza.raw))
+            record.number = self.session.taken
+        record.host.store.append(record)
 
 
 @attrs.frozen
@@ -84,6 +114,9 @@ OUTGOING = Hook("OUTGOING", "Passing", "a local account sends")
 INCOMING = Hook("INCOMING", "Passing", "a stanza reaches a local account")
 DELIVERING = Hook("DELIVERING", "Passing", "a stanza is about to go to one session")
 UNDELIVERED = Hook("UNDELIVERED", "Passing", "no session could take a message")
+UNACKED = Hook("UNACKED", "Passing", "a session ended without having got a message")
+DETACHED = Hook("DETACHED", "Session", "the link is lost; the session waits to be resumed")
+RESUMED = Hook("RESUMED", "Session", "the session has a link again")
 SUBSCRIPTION_CHANGED = Hook("SUBSCRIPTION_CHANGED", "RosterChange", "a subscription changed")
 ROSTER_CHANGED = Hook("ROSTER_CHANGED", "RosterChange", "a roster item changed")
 ACCOUNT_CREATED = Hook("ACCOUNT_CREATED", "str", "an account was made; its bare JID")

@@ -15,6 +15,7 @@ from zope.interface.interface import InterfaceClass
 
 from imsuite.core import hooks
 from imsuite.core.account import Account, Kept
+from imsuite.core.departures import Departures
 from imsuite.core.feature import Answers, At, Feature, Negotiates, On, StreamFeature, Takes
 from imsuite.core.hooks import Handler, Hook, Passing, Step, Switch
 from imsuite.core.interfaces import IRoster
@@ -62,6 +63,7 @@ class Host:
         self.negotiations: dict[str, list[tuple[StreamFeature, Negotiator]]] = {}
         self.accounts: dict[str, Account] = {}
         self.requests = Requests(self)
+        self.departures = Departures(clock)
         self.authenticator: Any = None  # an auth.mechanisms.Authenticator
         self.registrar: Any = None  # an auth.registrar.Registrar
         self.removing: set[str] = set()  # localparts of accounts that are on their way out
@@ -298,6 +300,8 @@ class Host:
             return
         del self.router.sessions[session.full]
         del account.sessions[session.resource]
+        if session.outbox is not None:
+            session.outbox.close()
         try:
             await self.switch(hooks.UNBOUND).tell(session)
         finally:
@@ -472,6 +476,7 @@ class Host:
             later = self.router.route(passing)
             if later is not None:
                 await later
+            passing.complete()
         except Dropped:
             pass
         except StanzaError as why:

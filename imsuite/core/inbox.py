@@ -1,7 +1,8 @@
 """One ordered pipeline for what comes in on a stream (RFC 6120 §10.1).
 
 A stanza is handled at once unless one before it still waits; then it queues behind it. One
-slow stanza holds back its own stream only, and a full queue stops the reading.
+slow stanza holds back its own stream only, and a full queue stops the reading. What was handled
+counts once what it wrote is durable, which does not hold back the stanzas after it.
 """
 
 from __future__ import annotations
@@ -18,15 +19,21 @@ LARGEST = 262_144  # bytes that may queue before reading stops
 
 
 class Inbox:
-    """The pipeline; subclasses handle stanzas and know how to stop reading."""
+    """The pipeline; subclasses handle stanzas and know how to stop reading.
 
-    __slots__ = ("_last", "_queue", "_queued", "_stopped")
+    taken: how many stanzas were handled.
+    """
+
+    __slots__ = ("_last", "_queue", "_queued", "_stopped", "_unkept", "_unkept_bytes", "taken")
 
     def __init__(self) -> None:
         self._queue: deque[Stanza] | None = None  # None: nothing waits
         self._queued = 0  # bytes
         self._stopped = False
         self._last: list[Callable[[], object]] = []
+        self._unkept: deque[tuple[int, int]] | None = None  # number and size of what is written
+        self._unkept_bytes = 0
+        self.taken = 0
 
     def handle(self, stanza: Stanza) -> Awaitable[None] | None:
         """Handle one stanza; never raises. The result is awaitable if it must wait."""
@@ -39,6 +46,42 @@ class Inbox:
     def release(self) -> None:
         """Go on reading."""
         raise NotImplementedError
+
+    def progressed(self) -> None:
+        """Called when more of what came in is handled and durable than before."""
+
+    @property
+    def durable(self) -> int:
+        """How many stanzas, from the first on, were handled and what they wrote is durable."""
+        return self._unkept[0][0] - 1 if self._unkept else self.taken
+
+    @property
+    def settled(self) -> bool:
+        """Everything that came in is handled, and durable."""
+        return self._queue is None and not self._unkept
+
+    def keeping(self, size: int) -> None:
+        """Know that what the last stanza handled wrote, so many bytes, is not durable yet."""
+        if self._unkept is None:
+            self._unkept = deque()
+        self._unkept.append((self.taken, size))
+        self._unkept_bytes += size
+        if not self._stopped and self._crowded():
+            self._stopped = True
+            self.hold()
+
+    def kept(self) -> None:
+        """Know that the oldest of them is durable, or was refused."""
+        assert self._unkept is not None
+        self._unkept_bytes -= self._unkept.popleft()[1]
+        if self._stopped and self._queue is None and not self._last and not self._crowded():
+            self._stopped = False
+            self.release()
+        self.progressed()
+
+    def _crowded(self) -> bool:
+        unkept = self._unkept
+        return unkept is not None and (len(unkept) >= LONGEST or self._unkept_bytes >= LARGEST)
 
     def put(self, stanza: Stanza) -> None:
         """Take a stanza from the stream."""
@@ -94,6 +137,7 @@ class Inbox:
         if self._last:
             while self._last:
                 self._last.pop(0)()
-        elif self._stopped:
+        elif self._stopped and not self._crowded():
             self._stopped = False
             self.release()
+        self.progressed()

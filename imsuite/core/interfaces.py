@@ -26,6 +26,14 @@ class Table:
 class IStore(Interface):
     """The database. SQL is the common subset of SQLite and PostgreSQL, `?` for values."""
 
+    ids = Attribute("gives ids to messages (core.record.Ids)")
+
+    def append(record: Any) -> None:
+        """Commit what a message causes to be written, in its turn, then let it go out."""
+
+    def settled() -> Awaitable[None]:
+        """Wait until everything appended so far is durable or was refused."""
+
     def query(sql: str, *args: object) -> Awaitable[list[tuple[Any, ...]]]:
         """Return the rows of a SELECT."""
 
@@ -50,6 +58,16 @@ class ILoaded(Interface):
 
     def load(cursor: Any, account: str) -> Any:
         """Return what is kept of the account of that bare JID; runs in a thread of the store."""
+
+
+class ISessionState(Interface):
+    """A feature that keeps something of each session which survives a restart (XEP-0198)."""
+
+    def freeze(session: Any) -> Any:
+        """Return what is kept of the session as a JSON value, or None for nothing."""
+
+    def thaw(session: Any, value: Any) -> None:
+        """Take back what `freeze` returned, for a session that was restored."""
 
 
 class IRoster(Interface):
@@ -123,6 +141,13 @@ class ICaps(Interface):
 
     def claimed(session: Any, claim: Any) -> None:
         """Note which caps a client claims (a rules.caps.Claim), and find out what they mean."""
+
+
+class ICsi(Interface):
+    """Which clients say that nobody looks at them (XEP-0352)."""
+
+    def inactive(session: Any) -> bool:
+        """Tell whether the client of a session is inactive. Does not wait."""
 
 
 class IIdle(Interface):

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from imsuite.core.hooks import Passing
 from imsuite.core.inbox import Inbox
+from imsuite.core.losing import lost
+from imsuite.core.outbox import Outbox, Place, Tracker
+from imsuite.core.record import Record
 from imsuite.xmpp.address import JID, InvalidAddress, parse
 from imsuite.xmpp.errors import StanzaError, StreamError
 from imsuite.xmpp.stanza import KINDS, Stanza, quoted, with_attributes
@@ -23,7 +26,8 @@ class Session(Inbox):
     """A bound resource.
 
     jid: its full JID; stream: what it writes to (`write`, `fail`, `pause`, `resume`, `peer`,
-    `secure`, `seen`), None once it is gone; presence: the last available presence it broadcast,
+    `secure`, `seen`), None while it is detached and once it is gone; outbox: what waits to be
+    written, None while nothing ever did; presence: the last available presence it broadcast,
     None while it is unavailable; presence_since, since: when that came and when the session was
     bound, seconds of the host's clock; priority: of that presence; interested: it asked for the
     roster and so receives pushes (RFC 6121 §2.2); lang: xml:lang of its stream.
@@ -37,6 +41,7 @@ class Session(Inbox):
         "interested",
         "jid",
         "lang",
+        "outbox",
         "presence",
         "presence_since",
         "priority",
@@ -50,6 +55,7 @@ class Session(Inbox):
         self.jid = jid
         self.full = jid.full
         self.stream = stream
+        self.outbox: Outbox | None = None
         self.presence: Stanza | None = None
         self.presence_since = 0.0
         self.priority = 0
@@ -81,18 +87,29 @@ class Session(Inbox):
             return None
         except Exception as why:
             self.account.host.refuse(stanza, why)
+            self.taken += 1
             return None
-        if later is None:
-            return None
-        return self._finish(stanza, later)
+        if later is not None:
+            return self._finish(passing, later)
+        self.taken += 1
+        if passing.record is not None or passing.afterwards:
+            passing.complete()
+        return None
 
-    async def _finish(self, stanza: Stanza, later: Awaitable[None]) -> None:
+    async def _finish(self, passing: Passing, later: Awaitable[None]) -> None:
+        stanza = passing.stanza  # as it came, and is answered
         try:
             await later
         except StreamError as why:
             self._fail(why)
+            return
         except Exception as why:
             self.account.host.refuse(stanza, why)
+            self.taken += 1
+            return
+        self.taken += 1
+        if passing.record is not None or passing.afterwards:
+            passing.complete()
 
     def _stamp_sender(self, stanza: Stanza) -> None:
         """Set from and xml:lang (RFC 6120 §8.1.2.1, §8.1.5) and check the shape (§8.2.3).
@@ -142,29 +159,72 @@ class Session(Inbox):
 
     # what goes out
 
-    def send(self, stanza: Stanza) -> None:
-        """Send a stanza to the client."""
-        stream = self.stream
-        if stream is not None:
-            stream.write(stanza.raw)
+    def send(self, stanza: Stanza, record: Record | None = None) -> None:
+        """Send a stanza to the client, in order; with a record, once that is durable."""
+        if record is not None:
+            record.places.append(Place(self, stanza, record))
+        elif self.outbox is not None:
+            self.outbox.put(Place(self, stanza))
+        elif self.stream is not None:
+            self.stream.write(stanza.raw)
 
     def deliver(self, passing: Passing) -> Awaitable[None] | None:
         """Let a stanza pass DELIVERING and send it."""
         delivering = self.account.host.delivering
         if delivering.steps:
             one = Passing(passing.stanza, passing.account, passing.sender, passing.session, self)
+            one.record = passing.record
             later = delivering.run(one)
             if later is not None:
                 return self._deliver_later(one, later)
             passing = one
-        stream = self.stream
-        if stream is not None:
-            stream.write(passing.stanza.raw)
+        if passing.record is None and self.outbox is None:
+            if self.stream is not None:
+                self.stream.write(passing.stanza.raw)
+        else:
+            self.send(passing.stanza, passing.record)
         return None
 
     async def _deliver_later(self, passing: Passing, later: Awaitable[None]) -> None:
         await later
-        self.send(passing.stanza)
+        self.send(passing.stanza, passing.record)
+
+    def make_outbox(self) -> Outbox:
+        """Return the queue of what goes out, made if there is none."""
+        if self.outbox is None:
+            self.outbox = Outbox(self)
+        return self.outbox
+
+    @property
+    def attached(self) -> bool:
+        """There is a stream to write to."""
+        return self.stream is not None
+
+    @property
+    def tracker(self) -> Tracker | None:
+        """What counts and keeps the stanzas of a session that can be resumed (XEP-0198)."""
+        return None if self.outbox is None else self.outbox.tracker
+
+    def changed(self) -> None:
+        """Know that a feature changed what it keeps of this session across restarts."""
+        if self.tracker is not None:
+            self.tracker.changed()
+
+    def progressed(self) -> None:
+        """Let who counts what comes in know."""
+        if self.tracker is not None:
+            self.tracker.progressed()
+
+    def lose(self, place: Place) -> None:
+        """Know that the client did not get a stanza and will not."""
+        lost(self, place)
+
+    def end(self, why: StreamError) -> None:
+        """End the session for good, whether or not a client is there."""
+        if self.tracker is not None:
+            self.tracker.give_up()
+        if self.stream is not None:
+            self.stream.fail(why)
 
     def hold(self) -> None:
         """Stop reading from the link."""

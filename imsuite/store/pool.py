@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imsuite.core.interfaces import IStore, Table
-from imsuite.store import schema
+from imsuite.core.record import Ids, Record
+from imsuite.store import groups, schema
 from imsuite.store.dialect import (
     Connection,
     Dialect,
@@ -219,6 +220,9 @@ class Store:
         self._writer: Pool | None = None
         self._readers: Pool | None = None
         self._here: Connection | None = None  # used in the caller's thread
+        self._closing = False
+        self.ids = Ids(clock)
+        self._groups = groups.Groups(self)
 
     @property
     def name(self) -> str:
@@ -244,6 +248,7 @@ class Store:
         try:
             opened.append(self.dialect.connect(writing=True))
             self._migrate(opened[0], tuple(tables))
+            self._groups.begin(opened[0])
             if self._reactor is not None:
                 opened += [
                     self.dialect.connect(writing=False) for _ in range(self.dialect.readers + 1)
@@ -285,6 +290,25 @@ class Store:
         """Run function(cursor, *args), which may block and only reads, on one view of the data."""
         return self._on(self._readers, self._transact, False, function, args)
 
+    def append(self, record: Record) -> None:
+        """Commit what a message causes to be written, in its turn, then let it go out."""
+        self._groups.append(record)
+
+    def settled(self) -> Deferred[None]:
+        """Return what fires when everything appended so far is durable or was refused."""
+        return self._groups.settled()
+
+    def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
+        """Call function(connection, *args), in its turn, on the connection that writes."""
+        return self._on(self._writer, function, *args)
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call a function once this turn is over, or at once where there is no reactor."""
+        if self._reactor is None:
+            function()
+        else:
+            self.clock.callLater(0, function)
+
     def migrate(self, tables: Iterable[Table]) -> Deferred[None]:
         """Open the database and bring the tables up to date.
 
@@ -297,6 +321,8 @@ class Store:
         return self._on(self._writer, self._migrate, tuple(tables))
 
     async def _close(self, here: Connection) -> None:
+        await self._groups.finish()
+        self._here = None
         writer, readers = self._writer, self._readers
         if writer is None or readers is None:
             self.dialect.finish(here)
@@ -311,10 +337,10 @@ class Store:
 
     def close(self) -> Deferred[None]:
         """Finish what was begun, close and unlock. May be called twice."""
-        here, self._here = self._here, None
-        if here is None:
+        if self._here is None or self._closing:
             return succeed(None)
-        return Deferred.fromCoroutine(self._close(here))
+        self._closing = True
+        return Deferred.fromCoroutine(self._close(self._here))
 
     def _on(self, pool: Pool | None, function: Callable[..., T], *args: Any) -> Deferred[T]:
         here = self._here

@@ -12,6 +12,7 @@ from typing import ClassVar
 import attrs
 
 from imsuite.core.interfaces import Table
+from imsuite.store import groups
 from imsuite.store.dialect import Cursor
 from imsuite.store.pool import Store
 from imsuite.xmpp.errors import ImsuiteError
@@ -31,7 +32,7 @@ ACCOUNTS = Table(
     ),
     owner=None,
 )
-TABLES = (ACCOUNTS,)
+TABLES = (ACCOUNTS, *groups.TABLES)
 
 MOST = 1000  # accounts in one page
 

@@ -322,8 +322,8 @@ class ClientStream:
             self.fail(StreamError("internal-server-error"))
 
     async def vacate(self, account: Account, jid: JID) -> bool:
-        """Wait until no session has that full JID, as `Clients.vacate` does."""
-        return await self._clients.vacate(account, jid)
+        """Wait until no session has that full JID, as `Departures.vacate` does."""
+        return await account.host.departures.vacate(account, jid)
 
     def conflict(self, session: Session) -> None:
         """End the stream, because another one binds the address of its session."""
@@ -378,6 +378,6 @@ class ClientStream:
 
     def _unbind(self, session: Session) -> None:
         session.stream = None
-        self._clients.unbind(session)
+        session.account.host.departures.unbind(session)
         if self._logout is not None:
             self._logout()

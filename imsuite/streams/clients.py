@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from imsuite.core.account import Account
 from imsuite.core.host import Host
 from imsuite.core.options import ge, option
 from imsuite.core.router import Router
-from imsuite.core.session import Session
 from imsuite.rules.throttle import Bucket
 from imsuite.streams.c2s import ClientStream
 from imsuite.streams.ilink import ILink, ITlsContexts
 from imsuite.streams.parser import Limits
-from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SWEEP = 5.0  # seconds between two looks for streams that take too long
-_PATIENCE = 10.0  # seconds that who replaces a session waits for what came from that one
 
 
 @attrs.frozen
@@ -71,7 +66,6 @@ class Clients:
         self._open: set[ClientStream] = set()
         self._links = 0
         self._waiting: dict[ClientStream, float] = {}  # not bound: since when
-        self._leaving: dict[str, Deferred[None]] = {}  # by full JID: unbinding goes on
         self._swept = clock.seconds()  # the time of the last look
         self._sweeping: IDelayedCall | None = None
         self._emptied: Deferred[None] | None = None
@@ -121,49 +115,6 @@ class Clients:
         self._open.discard(stream)
         self._waiting.pop(stream, None)
 
-    def unbind(self, session: Session) -> Deferred[None]:
-        """Take a session out; fires when the features know of it. It has no stream by now."""
-        done: Deferred[None] = Deferred()
-        self._leaving[session.full] = done
-        session.account.host.spawn(self._unbind(session, done))
-        return done
-
-    async def _unbind(self, session: Session, done: Deferred[None]) -> None:
-        try:
-            await session.account.host.unbind(session)
-        finally:
-            if self._leaving.get(session.full) is done:
-                del self._leaving[session.full]
-            done.callback(None)
-
-    async def vacate(self, account: Account, jid: JID) -> bool:
-        """Wait until no session has that full JID, and everybody knows that it is gone.
-
-        A session that has it is ended (RFC 6120 §7.7.2.2), once what came from it is handled.
-        Return whether there was anything to wait for.
-        """
-        waited = False
-        while True:
-            leaving = self._leaving.get(jid.full)
-            session = account.sessions.get(jid.resource)
-            if leaving is None and session is None:
-                return waited
-            waited = True
-            if leaving is not None:
-                await leaving
-                continue
-            assert session is not None
-            if session.stream is not None:
-                session.stream.conflict(session)
-            handled: Deferred[None] = Deferred()
-            late = self.clock.callLater(_PATIENCE, _fire, handled)
-            session.finish(partial(_fire, handled))
-            await handled
-            if late.active():
-                late.cancel()
-            if account.sessions.get(jid.resource) is session:
-                await self.unbind(session)
-
     def gone(self) -> None:
         """Know that a link is gone."""
         self._links -= 1
@@ -207,7 +158,3 @@ class Clients:
             if late.active():
                 late.cancel()
 
-
-def _fire(waiting: Deferred[None]) -> None:
-    if not waiting.called:
-        waiting.callback(None)

@@ -153,6 +153,7 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
             later = self._server.route(passing)
             if later is not None:
                 await later
+            passing.complete()
         except Dropped:
             pass
         except StanzaError as why:

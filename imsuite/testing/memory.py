@@ -19,10 +19,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from imsuite.app.config import HostOptions
 from imsuite.app.server import give_login
 from imsuite.auth.secrets import SALT, Hasher, make_verifiers
 from imsuite.core import hooks
-from imsuite.core.config import HostOptions
 from imsuite.core.feature import Feature
 from imsuite.core.host import Host
 from imsuite.core.registry import all_features, chosen

@@ -27,8 +27,8 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
+from imsuite.app.config import Config, HostOptions, ServerOptions
 from imsuite.app.server import Server, make_server
-from imsuite.core.config import Config, HostOptions, ServerOptions
 from imsuite.core.registry import all_features
 from imsuite.streams.clients import StreamOptions
 from imsuite.testing.failures import Failures

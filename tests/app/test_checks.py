@@ -9,7 +9,7 @@ import pytest
 
 from imsuite.app import checks
 from imsuite.app.checks import OK, PROBLEM, WARNING
-from imsuite.core.config import Config, HostOptions, ServerOptions
+from imsuite.app.config import Config, HostOptions, ServerOptions
 from tests.app.pems import pem
 
 DAY = 86400  # seconds

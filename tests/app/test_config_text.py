@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import attrs
 import pytest
 
+from imsuite.app.config import Config, PythonName
 from imsuite.app.config_text import options_markdown, toml, write_commented
 from imsuite.app.configuration import parse
-from imsuite.core.config import Config, PythonName
 from imsuite.core.options import ge, one_of, option
 
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
+from imsuite.app.config import ConfigError, HostOptions, PythonName
 from imsuite.app.configuration import load, parse
-from imsuite.core.config import ConfigError, HostOptions, PythonName
 from imsuite.core.options import each, ge, le, nonempty, one_of, option, port
 
 

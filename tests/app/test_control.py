@@ -8,6 +8,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from imsuite.app.command import CommandError
+from imsuite.app.config import Config, ServerOptions
 from imsuite.app.control import (
     LONGEST,
     LONGEST_PATH,
@@ -19,7 +20,6 @@ from imsuite.app.control import (
 )
 from imsuite.app.reaching import reach
 from imsuite.app.server import make_server
-from imsuite.core.config import Config, ServerOptions
 from imsuite.testing.memory import now
 from imsuite.testing.server import _call, _thread, serve
 

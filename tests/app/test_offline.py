@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from imsuite.app.config import Config, ConfigError, HostOptions, ServerOptions
 from imsuite.app.offline import Turns, at_rest
-from imsuite.core.config import Config, ConfigError, HostOptions, ServerOptions
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import attrs
 import pytest
 
+from imsuite.app.config import HostOptions
 from imsuite.app.reloading import AT_ONCE, LATER
 from imsuite.auth.secrets import PasswordOptions
-from imsuite.core.config import HostOptions
 from imsuite.streams.certificates import CertificateError
 from imsuite.streams.clients import StreamOptions
 from imsuite.testing.server import _call, serve

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
+from imsuite.app.config import Config, ServerOptions
 from imsuite.app.server import make_server, option_classes
 from imsuite.auth.iauth import IScramCredentials
 from imsuite.auth.limits import LimitOptions
 from imsuite.auth.secrets import PasswordOptions
-from imsuite.core.config import Config, ServerOptions
 from imsuite.store.dialect import StoreError
 from imsuite.streams.listeners import ListenError
 from imsuite.testing.server import _call, _thread

@@ -5,7 +5,7 @@ import os
 import attrs
 import pytest
 
-from imsuite.core.config import (
+from imsuite.app.config import (
     Config,
     HostOptions,
     ListenAddress,

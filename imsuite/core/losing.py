@@ -1,0 +1,55 @@
+"""What becomes of a stanza that a session never got (RFC 6120 §10, XEP-0198 §5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imsuite.core import hooks
+from imsuite.core.hooks import Passing
+from imsuite.xmpp.address import parse
+from imsuite.xmpp.errors import Dropped, StanzaError
+from imsuite.xmpp.stanza import Stanza
+
+if TYPE_CHECKING:
+    from imsuite.core.outbox import Place
+    from imsuite.core.session import Session
+
+_REQUESTS = ("get", "set")
+_GONE = StanzaError("recipient-unavailable")
+
+
+def lost(session: Session, place: Place) -> None:
+    """Let a stanza that a session will never get find another way, or tell its sender."""
+    stanza, host = place.stanza, session.account.host
+    sender = stanza.attrs.get("from")
+    if sender is None or sender == session.account.bare:
+        return  # a copy, or something of the archive: it is elsewhere too
+    if stanza.kind == "message":
+        host.spawn(_elsewhere(session, place, sender))
+    elif stanza.kind == "iq" and stanza.attrs.get("type") in _REQUESTS:
+        host.refuse(_answerable(session, stanza), _GONE)
+
+
+async def _elsewhere(session: Session, place: Place, sender: str) -> None:
+    account, stanza = session.account, place.stanza
+    host = account.host
+    passing = Passing(stanza, account, parse(sender), None, session)
+    body = place.body
+    if body is not None:
+        passing.keep().has(account.bare, body)
+    try:
+        if account.temporary:
+            raise _GONE
+        later = host.switch(hooks.UNACKED).run(passing)
+        if later is not None:
+            await later
+        passing.complete()
+    except Dropped:
+        pass
+    except Exception as why:
+        host.refuse(_answerable(session, stanza), why)
+
+
+def _answerable(session: Session, stanza: Stanza) -> Stanza:
+    """Return the stanza with the address it reached, from where its error comes."""
+    return stanza if stanza.attrs.get("to") else stanza.amended({"to": session.full})

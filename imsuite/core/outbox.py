@@ -1,0 +1,195 @@
+"""What goes out to one client, in order, however long some of it must wait.
+
+A message waits here until it is durable, and what comes after it waits behind it. While a client
+is inactive (XEP-0352) what is not urgent waits too, for something that is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from imsuite.rules.traffic import Wait
+from imsuite.xmpp.stanza import Stanza
+
+if TYPE_CHECKING:
+    from imsuite.core.record import Body, Insert, Record
+    from imsuite.core.session import Session
+
+Row = tuple["Insert | str", tuple[Any, ...]]  # a statement and its values
+
+HELD = 1000  # stanzas that may wait for an inactive client; then all go
+HELD_BYTES = 262_144  # bytes that may
+
+
+class Place:
+    """The place of one stanza in what goes out.
+
+    record: what must be durable before it is sent, None for nothing; ready: it is; number: which
+    of the counted stanzas it is, if they are counted; urgent: it does not wait for an inactive
+    client; since: when it was sent, seconds.
+    """
+
+    __slots__ = ("_body", "number", "ready", "record", "session", "since", "stanza", "urgent")
+
+    def __init__(self, session: Session, stanza: Stanza, record: Record | None = None) -> None:
+        self.session = session
+        self.stanza = stanza
+        self.record = record
+        self.ready = record is None
+        self.urgent = True
+        self.number = 0
+        self.since = 0.0
+        self._body: Body | None = None
+
+    @property
+    def body(self) -> Body | None:
+        """What the archive of the session's account has of it."""
+        if self._body is None and self.record is not None:
+            self._body = self.record.of(self.session.account.bare)
+        return self._body
+
+    def restored(self, body: Body | None) -> None:
+        """Know what the archive had of it before a restart."""
+        self._body = body
+
+
+class Tracker(Protocol):
+    """Counts what is sent until the client says that it has it (XEP-0198)."""
+
+    sent: int  # stanzas so far, not wrapped
+
+    def wrote(self, place: Place) -> None:
+        """Know that a stanza went out, or would have if there were a link."""
+
+    def rows(self, place: Place) -> list[Row]:
+        """Return what is to be written about a message to this session; it has its number."""
+
+    def count_rows(self, taken: int) -> list[Row]:
+        """Return what is to be written because so many stanzas of this session are handled."""
+
+    def counted(self, taken: int) -> None:
+        """Know that those rows are durable."""
+
+    def changed(self) -> None:
+        """Know that what is kept of the session across restarts is different now."""
+
+    def progressed(self) -> None:
+        """Know that more of what came in is durable."""
+
+    def detach(self) -> bool:
+        """Know that the link is lost; return whether the session stays, to be resumed."""
+
+    def give_up(self) -> None:
+        """Know that the session will not be resumed."""
+
+    def leftover(self) -> list[Place]:
+        """Return what was sent and never acknowledged, in order; the session has ended."""
+
+
+class Outbox:
+    """The queue of a session.
+
+    judge: says how long a stanza may wait, while the client is inactive; tracker: counts.
+    """
+
+    __slots__ = ("_bytes", "_closed", "_queue", "_urgent", "judge", "session", "tracker")
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.judge: Callable[[Stanza], Wait] | None = None
+        self.tracker: Tracker | None = None
+        self._queue: deque[Place] = deque()
+        self._urgent = 0  # places in the queue that do not wait for an inactive client
+        self._bytes = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._queue)
+
+    def put(self, place: Place) -> None:
+        """Take a stanza: send it at once if nothing must wait, else at its turn."""
+        if not self._queue and place.ready and self.judge is None and not self._closed:
+            self._write(place)
+            return
+        stanza = place.stanza
+        if self.judge is not None:
+            wait = self.judge(stanza)
+            place.urgent = wait is Wait.NOW
+            if not place.urgent and place.ready:
+                if wait is Wait.NEVER:
+                    return
+                if wait is Wait.LATEST and self._replaced(place):
+                    return
+        self._queue.append(place)
+        self._urgent += place.urgent
+        self._bytes += len(stanza.raw)
+        if place.ready:
+            self.flush()
+
+    def _replaced(self, place: Place) -> bool:
+        """Put a presence in the place of an older one of the same sender that still waits."""
+        sender = place.stanza.attrs.get("from")
+        for older in self._queue:
+            if older.urgent or older.stanza.kind != place.stanza.kind:
+                continue
+            if older.stanza.attrs.get("from") == sender:
+                self._bytes += len(place.stanza.raw) - len(older.stanza.raw)
+                older.stanza = place.stanza
+                return True
+        return False
+
+    def flush(self) -> None:
+        """Send what may go now."""
+        queue = self._queue
+        if self._closed:
+            self._give_up()
+            return
+        over = len(queue) > HELD or self._bytes > HELD_BYTES
+        while queue and queue[0].ready and (self.judge is None or self._urgent or over):
+            place = queue.popleft()
+            self._urgent -= place.urgent
+            self._bytes -= len(place.stanza.raw)
+            self._write(place)
+
+    def _write(self, place: Place) -> None:
+        stream = self.session.stream
+        if self.tracker is not None:
+            self.tracker.wrote(place)
+        if stream is not None:
+            stream.write(place.stanza.raw)
+
+    def cancel(self, place: Place) -> None:
+        """Give up a place: what it waited for has failed."""
+        try:
+            self._queue.remove(place)
+        except ValueError:
+            return
+        self._urgent -= place.urgent
+        self._bytes -= len(place.stanza.raw)
+
+    def number(self) -> None:
+        """Give all that wait the numbers they will be sent with."""
+        assert self.tracker is not None
+        for number, place in enumerate(self._queue, self.tracker.sent + 1):
+            place.number = number
+
+    def close(self) -> None:
+        """Send no more: the session has ended. What it did not get goes elsewhere."""
+        self._closed = True
+        if self.tracker is not None:
+            for place in self.tracker.leftover():
+                self.session.lose(place)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        queue = self._queue
+        while queue and queue[0].ready:
+            place = queue.popleft()
+            self._urgent -= place.urgent
+            self._bytes -= len(place.stanza.raw)
+            self.session.lose(place)
