@@ -86,6 +86,9 @@ class Passing:
     def complete(self) -> None:
         """Make durable what it causes to be written; it has gone its way."""
         record, afterwards = self.record, self.afterwards or ()
+        trail = None if self.account is None else self.account.host.trail
+        if trail is not None and self.stanza.kind == "message":
+            trail.passed(self)
         if record is None:
             for function in afterwards:
                 function()
@@ -109,6 +112,9 @@ class RosterChange:
 BOUND = Hook("BOUND", "Session", "a resource was bound")
 UNBOUND = Hook("UNBOUND", "Session", "a session ended")
 AVAILABLE = Hook("AVAILABLE", "Session", "a session sent its initial presence")
+REACHABLE = Hook(
+    "REACHABLE", "Session", "a session takes messages: its priority is not negative now"
+)
 UNAVAILABLE = Hook("UNAVAILABLE", "Session", "a session became unavailable")
 OUTGOING = Hook("OUTGOING", "Passing", "a local account sends")
 INCOMING = Hook("INCOMING", "Passing", "a stanza reaches a local account")

@@ -64,6 +64,7 @@ class Host:
         self.accounts: dict[str, Account] = {}
         self.requests = Requests(self)
         self.departures = Departures(clock)
+        self.trail: Any = None  # what remembers what became of messages: `passed`, `refused`
         self.authenticator: Any = None  # an auth.mechanisms.Authenticator
         self.registrar: Any = None  # an auth.registrar.Registrar
         self.removing: set[str] = set()  # localparts of accounts that are on their way out
@@ -438,6 +439,8 @@ class Host:
 
     def refuse(self, stanza: Stanza, why: Exception) -> None:
         """Answer a stanza that failed with the error that says so, or with silence."""
+        if self.trail is not None and stanza.kind == "message":
+            self.trail.refused(stanza, why)
         if isinstance(why, Dropped):
             return
         if not isinstance(why, StanzaError):
@@ -458,7 +461,7 @@ class Host:
         name = getattr(why, "condition", None)
         if isinstance(why, ImsuiteError) and isinstance(name, str):
             return StanzaError(name)
-        self.log.failure("{host}: a stanza failed", host=self.domain)
+        self.log.failure("{host}: a stanza failed", Failure(why), host=self.domain)
         return StanzaError("internal-server-error")
 
     def send(self, stanza: Stanza) -> None:

@@ -24,13 +24,23 @@ class Inbox:
     taken: how many stanzas were handled.
     """
 
-    __slots__ = ("_last", "_queue", "_queued", "_stopped", "_unkept", "_unkept_bytes", "taken")
+    __slots__ = (
+        "_handled",
+        "_last",
+        "_queue",
+        "_queued",
+        "_stopped",
+        "_unkept",
+        "_unkept_bytes",
+        "taken",
+    )
 
     def __init__(self) -> None:
         self._queue: deque[Stanza] | None = None  # None: nothing waits
         self._queued = 0  # bytes
         self._stopped = False
         self._last: list[Callable[[], object]] = []
+        self._handled: list[Callable[[], object]] = []
         self._unkept: deque[tuple[int, int]] | None = None  # number and size of what is written
         self._unkept_bytes = 0
         self.taken = 0
@@ -114,6 +124,13 @@ class Inbox:
         else:
             self._last.append(last)
 
+    def when_handled(self, function: Callable[[], object]) -> None:
+        """Call a function once everything that came in before is handled."""
+        if self._queue is None:
+            function()
+        else:
+            self._handled.append(function)
+
     def abandon(self) -> None:
         """Forget what has come and is not handled yet."""
         if self._queue:
@@ -134,6 +151,9 @@ class Inbox:
             later = self.handle(stanza)
         self._queue = None
         self._queued = 0
+        handled, self._handled = self._handled, []
+        for function in handled:
+            function()
         if self._last:
             while self._last:
                 self._last.pop(0)()

@@ -92,6 +92,9 @@ class IPresence(Interface):
     def show(account: Any, contact: str) -> None:
         """Send the presence of every available session of the account to a bare JID."""
 
+    def refresh(session: Any) -> Awaitable[None]:
+        """Tell a session the presence of its contacts as it is, also who is not there."""
+
     def hide(account: Any, contact: str) -> None:
         """Send unavailable presence of every available session to a bare JID."""
 
@@ -143,11 +146,47 @@ class ICaps(Interface):
         """Note which caps a client claims (a rules.caps.Claim), and find out what they mean."""
 
 
+class IArchive(Interface):
+    """What accounts keep of their conversations (XEP-0313)."""
+
+    def archives(account: Any, peer: Any) -> bool:
+        """Tell whether an account keeps what it exchanges with a JID. Does not wait."""
+
+    def asked(session: Any, id: int | None = None) -> bool:
+        """Tell whether a session got the message of that id from its archive. Does not wait.
+
+        Without an id: whether it was given anything by a query that left nothing out.
+        """
+
+    def days(account: str) -> Awaitable[int | None]:
+        """Return what `set_days` said of a bare JID."""
+
+    def set_days(account: str, days: int | None) -> Awaitable[None]:
+        """Keep the messages of a bare JID for so many days, 0 for ever, None as the others'."""
+
+
+class ICarbons(Interface):
+    """Which clients get copies of what other clients of their account get (XEP-0280)."""
+
+    def enabled(session: Any) -> bool:
+        """Tell whether a session gets copies. Does not wait."""
+
+
 class ICsi(Interface):
     """Which clients say that nobody looks at them (XEP-0352)."""
 
     def inactive(session: Any) -> bool:
         """Tell whether the client of a session is inactive. Does not wait."""
+
+
+class IOffline(Interface):
+    """What keeps messages for those who are not there (XEP-0160)."""
+
+    def is_behind(passing: Any) -> bool:
+        """Tell whether older messages wait for the only session that a message could go to.
+
+        It is then kept behind them instead of being delivered. Does not wait.
+        """
 
 
 class IIdle(Interface):

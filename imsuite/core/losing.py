@@ -37,15 +37,19 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
     body = place.body
     if body is not None:
         passing.keep().has(account.bare, body)
+        passing.keep().note("XEP-0198 §5: its session ended before the client had it", session.full)
     try:
         if account.temporary:
             raise _GONE
         later = host.switch(hooks.UNACKED).run(passing)
         if later is not None:
             await later
+        if passing.record is None:
+            raise _GONE  # nobody could keep it
         passing.complete()
     except Dropped:
-        pass
+        if passing.record is not None and passing.record.places:
+            passing.complete()  # others get it
     except Exception as why:
         host.refuse(_answerable(session, stanza), why)
 

@@ -7,7 +7,7 @@ is inactive (XEP-0352) what is not urgent waits too, for something that is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imsuite.rules.traffic import Wait
@@ -58,7 +58,10 @@ class Place:
 class Tracker(Protocol):
     """Counts what is sent until the client says that it has it (XEP-0198)."""
 
-    sent: int  # stanzas so far, not wrapped
+    unacked: deque[Place]  # what was sent, and the client has not said so
+
+    def number(self, queue: Iterable[Place]) -> None:
+        """Give all that wait the numbers they will be sent with."""
 
     def wrote(self, place: Place) -> None:
         """Know that a stanza went out, or would have if there were a link."""
@@ -158,10 +161,10 @@ class Outbox:
 
     def _write(self, place: Place) -> None:
         stream = self.session.stream
-        if self.tracker is not None:
-            self.tracker.wrote(place)
         if stream is not None:
             stream.write(place.stanza.raw)
+        if self.tracker is not None:
+            self.tracker.wrote(place)
 
     def cancel(self, place: Place) -> None:
         """Give up a place: what it waited for has failed."""
@@ -175,8 +178,7 @@ class Outbox:
     def number(self) -> None:
         """Give all that wait the numbers they will be sent with."""
         assert self.tracker is not None
-        for number, place in enumerate(self._queue, self.tracker.sent + 1):
-            place.number = number
+        self.tracker.number(self._queue)
 
     def close(self) -> None:
         """Send no more: the session has ended. What it did not get goes elsewhere."""

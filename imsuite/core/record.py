@@ -202,6 +202,7 @@ class Record:
 
     def refuse(self, why: Exception) -> None:
         """Tell the sender that the message could not be kept."""
+        self.note("given up: the store could not keep it")
         if self.refused is not None:
             self.refused(why)
         if self.stanza is not None:

@@ -92,7 +92,7 @@ class Session(Inbox):
         if later is not None:
             return self._finish(passing, later)
         self.taken += 1
-        if passing.record is not None or passing.afterwards:
+        if passing.record is not None or passing.afterwards or stanza.kind == "message":
             passing.complete()
         return None
 
@@ -108,7 +108,7 @@ class Session(Inbox):
             self.taken += 1
             return
         self.taken += 1
-        if passing.record is not None or passing.afterwards:
+        if passing.record is not None or passing.afterwards or stanza.kind == "message":
             passing.complete()
 
     def _stamp_sender(self, stanza: Stanza) -> None:

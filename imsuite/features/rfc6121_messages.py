@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import cached_property
+from typing import Any
 
 from imsuite.core.account import Account
-from imsuite.core.feature import At, Feature, takes
-from imsuite.core.hooks import UNDELIVERED, Passing
+from imsuite.core.feature import At, Feature, on, takes
+from imsuite.core.hooks import UNACKED, UNDELIVERED, Passing, Stage
+from imsuite.core.interfaces import ICarbons, IOffline
 from imsuite.core.session import Session
 from imsuite.rules.delivery import Action, Address, verdict
+from imsuite.xmpp import ns as NS
 from imsuite.xmpp.errors import Dropped, StanzaError
+from imsuite.xmpp.stanza import Stanza, quoted
+from imsuite.xmpp.times import format_datetime
 
 TYPES = (None, "normal", "chat", "groupchat", "headline", "error")
 
@@ -18,6 +24,14 @@ class Messages(Feature):
     """Deliver messages to accounts, by the rules of §8."""
 
     spec = "RFC 6121"
+
+    @cached_property
+    def _offline(self) -> Any:  # what provides IOffline, or None
+        return self.host.find_feature(IOffline)
+
+    @cached_property
+    def _carbons(self) -> Any:  # what provides ICarbons, or None
+        return self.host.find_feature(ICarbons)
 
     @takes("message", *TYPES, at=At.ADDRESS | At.ABSENT)
     def deliver(self, passing: Passing) -> Awaitable[None] | None:
@@ -29,6 +43,8 @@ class Messages(Feature):
         if decided.action is Action.AS_BARE:
             decided = verdict(bare, "message", type)
         if decided.action is Action.NON_NEGATIVE:
+            if self._offline is not None and self._offline.is_behind(passing):
+                return self._store(passing)
             chosen = [session for session in account.available if session.priority >= 0]
             return self._deliver_to(passing, chosen)
         if decided.action is Action.STORE:
@@ -36,6 +52,45 @@ class Messages(Feature):
         if decided.action is Action.SILENCE:
             raise Dropped
         raise StanzaError(decided.condition or "service-unavailable")
+
+    @on(UNACKED, Stage.AMEND, kind="message")
+    def lost(self, passing: Passing) -> None:
+        """§8.5.3.2.1, XEP-0198 §5: as if the resource that never got it had not been there.
+
+        Who came later, and nobody else, gets it with the time it was sent.
+        """
+        stanza, account = passing.stanza, passing.account
+        if stanza.type in ("error", "headline"):
+            raise Dropped
+        if stanza.type == "groupchat":
+            raise StanzaError("recipient-unavailable")  # the room takes the ghost away
+        others = [session for session in account.available if session.priority >= 0]
+        if not others:
+            return
+        body = None if passing.record is None else passing.record.of(account.bare)
+        sent = self.host.clock.seconds() if body is None else body.id / 1_000_000
+        for session in others:
+            if session.since >= sent or not self._copied(passing, session):
+                session.send(self._delayed(stanza, sent), passing.keep())
+        raise Dropped
+
+    def _copied(self, passing: Passing, session: Session) -> bool:
+        """Tell whether a session got a message when another one was sent it."""
+        if "/" not in (passing.stanza.to or ""):
+            return True
+        return self._carbons is not None and bool(self._carbons.enabled(session))
+
+    def _delayed(self, stanza: Stanza, sent: float) -> Stanza:
+        """Return the message with the time when it came (XEP-0203), unless it says that already."""
+        if stanza.has(NS.DELAY, "delay"):
+            return stanza
+        stamp = format_datetime(int(sent * 1_000_000)).encode()
+        delay = b"<delay xmlns='%s' from=%s stamp='%s'/>" % (
+            NS.DELAY.encode(),
+            quoted(self.host.domain),
+            stamp,
+        )
+        return stanza.plus(delay, f"{NS.DELAY}}}delay")
 
     def _deliver_to(self, passing: Passing, sessions: list[Session]) -> Awaitable[None] | None:
         later = []

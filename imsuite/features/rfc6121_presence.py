@@ -15,6 +15,7 @@ from imsuite.core.hooks import (
     AVAILABLE,
     INCOMING,
     OUTGOING,
+    REACHABLE,
     UNAVAILABLE,
     UNBOUND,
     Passing,
@@ -82,6 +83,7 @@ class Presence(Feature):
         follows = rules.available(before, priority)
         session.presence, session.priority = stanza, priority
         session.presence_since = self.host.clock.seconds()
+        session.changed()
         await self._tell(session, stanza, self._roster.subscribers(session.account))
         self._tell_own(session.account, stanza)
         if follows.others:
@@ -93,6 +95,8 @@ class Presence(Feature):
                 await self._ask(session, contact)
         if follows.requests:
             await self.host.switch(AVAILABLE).tell(session)
+        if follows.offline:
+            await self.host.switch(REACHABLE).tell(session)
 
     @on(UNBOUND)
     async def gone(self, session: Session) -> None:
@@ -105,6 +109,7 @@ class Presence(Feature):
         follows = rules.unavailable(None if session.presence is None else session.priority)
         directed, session.directed = session.directed, None
         session.presence = None
+        session.changed()
         reached: tuple[str, ...] = ()
         if follows.subscribers:
             reached = self._roster.subscribers(account)
@@ -131,6 +136,7 @@ class Presence(Feature):
         if session.directed is None:
             session.directed = set()
         rules.note_directed(session.directed, jid, passing.stanza.type, self.options.directed)
+        session.changed()
 
     # what comes in
 
@@ -210,6 +216,20 @@ class Presence(Feature):
         """Send the presence of every available session of the account to a bare JID."""
         for session in list(account.available):
             self.host.spawn(self._send(session, _delayed(session), contact))
+
+    async def refresh(self, session: Session) -> None:
+        """Tell a session who is there and who is not, as after a time without a server."""
+        account = session.account
+        for contact in self._roster.subscriptions(account):
+            jid = parse(contact)
+            host = self.host.router.hosts.get(jid.domain)
+            other = None if host is None else host.accounts.get(jid.local)
+            if host is not None and (other is None or not any(other.available)):
+                session.send(
+                    make("presence", {"type": "unavailable", "from": contact, "to": session.full})
+                )
+            else:
+                await self._ask(session, contact)
 
     def hide(self, account: Account, contact: str) -> None:
         """Send unavailable presence of every available session to a bare JID."""

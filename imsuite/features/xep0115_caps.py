@@ -15,7 +15,7 @@ from zope.interface import implementer
 from imsuite.core.feature import At, StreamFeature, on
 from imsuite.core.hooks import CAPS_CHANGED, OUTGOING, STARTED, UNBOUND, Passing, Stage
 from imsuite.core.host import Host
-from imsuite.core.interfaces import ICaps, IDisco, IDiscoNodes, Table
+from imsuite.core.interfaces import ICaps, IDisco, IDiscoNodes, ISessionState, Table
 from imsuite.core.options import ge, option
 from imsuite.core.requests import NoAnswer
 from imsuite.core.session import Session
@@ -71,7 +71,7 @@ class Client:
     silent: bool = False
 
 
-@implementer(ICaps, IDiscoNodes)
+@implementer(ICaps, IDiscoNodes, ISessionState)
 class Caps(StreamFeature):
     """Know what clients support, asking each kind of client once."""
 
@@ -173,6 +173,15 @@ class Caps(StreamFeature):
         else:
             self._asking[claim] = {session: None}
             self.host.spawn(self._find_out(claim))
+
+    def freeze(self, session: Session) -> list[Any] | None:
+        """Return what a session claims."""
+        client = self._clients.get(session)
+        return None if client is None else list(attrs.astuple(client.known.claim))
+
+    def thaw(self, session: Session, value: list[Any]) -> None:
+        """Know again what a restored session claims."""
+        self.claimed(session, Claim(*value))
 
     @on(UNBOUND)
     def gone(self, session: Session) -> None:

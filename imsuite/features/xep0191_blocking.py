@@ -15,7 +15,7 @@ from imsuite.core.account import Account, Kept
 from imsuite.core.feature import At, Feature, answers, on
 from imsuite.core.hooks import INCOMING, OUTGOING, UNBOUND, Passing, Stage
 from imsuite.core.host import Host
-from imsuite.core.interfaces import IBlocking, ILoaded, IPresence, IRoster, Table
+from imsuite.core.interfaces import IBlocking, ILoaded, IPresence, IRoster, ISessionState, Table
 from imsuite.core.options import ge, option
 from imsuite.core.session import Session
 from imsuite.xmpp.address import JID, parse
@@ -47,7 +47,7 @@ class BlockList:
     fetched_by: set[Session] = attrs.field(factory=set)
 
 
-@implementer(IBlocking, ILoaded)
+@implementer(IBlocking, ILoaded, ISessionState)
 class Blocking(Feature):
     """Let an account refuse traffic from and to some addresses."""
 
@@ -123,7 +123,16 @@ class Blocking(Feature):
         kept = self._kept.of(request.account)
         if request.session is not None:
             kept.fetched_by.add(request.session)
+            request.session.changed()
         return result(request.stanza, _element("blocklist", sorted(kept.jids)))
+
+    def freeze(self, session: Session) -> bool | None:
+        """Return whether the session receives pushes."""
+        return session in self._kept.of(session.account).fetched_by or None
+
+    def thaw(self, session: Session, value: bool) -> None:
+        """Send pushes to a session that was restored."""
+        self._kept.of(session.account).fetched_by.add(session)
 
     @on(UNBOUND)
     def forget_session(self, session: Session) -> None:

@@ -218,7 +218,7 @@ class Groups:
             return
         group, self._writing = self._writing or [], None
         assert isinstance(why, Exception)
-        if len(group) > 1 and not isinstance(why, StoreError) or _is_conflict(why, group):
+        if (len(group) > 1 and not isinstance(why, StoreError)) or _is_conflict(why, group):
             self._gathered.extendleft(reversed(group))
             self._alone += len(group)
             self._go_on()
@@ -291,7 +291,8 @@ def commit(connection: Connection, dialect: Dialect, plan: Plan) -> None:
 
 def insert(cursor: Cursor, statement: Insert, rows: Rows) -> None:
     """Add many rows with few statements."""
-    head = f"INSERT INTO {statement.table} ({', '.join(statement.columns)}) VALUES "
+    columns = ", ".join(statement.columns)
+    head = f"INSERT INTO {statement.table} ({columns}) VALUES "  # noqa: S608 # both are ours
     one = f"({', '.join('?' * len(statement.columns))})"
     place = 0
     for chunk in CHUNKS:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LANG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4}")
 _END = b"</stream:stream>"
+_RESUMABLE = frozenset(("connection-timeout", "system-shutdown"))  # errors that are no farewell
 Item = Header | Stanza | StreamEnd | StreamError
 
 
@@ -152,8 +153,8 @@ class ClientStream:
         """The link takes bytes again."""
 
     def link_lost(self, reason: str) -> None:
-        """The link is gone, and with it the session."""
-        self._finish()
+        """The link is gone, and with it the session, unless it can be resumed."""
+        self._finish(resumable=True)
         self._clients.gone()
 
     def pause(self) -> None:
@@ -277,6 +278,11 @@ class ClientStream:
         """Tell whether nothing came after the element now being negotiated (RFC 6120 §5.3.1)."""
         return not self.reader.pending and not self._held
 
+    @property
+    def congested(self) -> bool:
+        """The client reads slowly: what is written now has to wait."""
+        return self.link.congested
+
     def start_tls(self) -> None:
         """Begin TLS; the client opens a new stream inside."""
         assert self.host is not None
@@ -347,23 +353,26 @@ class ClientStream:
                 escaped(why.text),
             )
         self.write(
-            b"<stream:error><%s xmlns='%s'/>%s</stream:error>"
-            % (why.condition.encode(), NS.STREAMS.encode(), text)
+            b"<stream:error><%s xmlns='%s'/>%s%s</stream:error>"
+            % (why.condition.encode(), NS.STREAMS.encode(), text, why.app)
         )
-        self.close()
+        self.close(resumable=why.condition in _RESUMABLE)
 
-    def close(self) -> None:
-        """End the stream (RFC 6120 §4.4)."""
+    def close(self, resumable: bool = False) -> None:
+        """End the stream (RFC 6120 §4.4). resumable: its session may wait for another link."""
         if self._ended:
             return
         if not self._header_sent:
             self._send_header()
         self.write(_END)
-        self._finish()
+        self._finish(resumable)
         self.link.close()
 
-    def _finish(self) -> None:
-        """Let go of everything; the session ends once what came before is handled."""
+    def _finish(self, resumable: bool) -> None:
+        """Let go of everything; the session ends once what came before is handled.
+
+        If it can be resumed (XEP-0198) it goes on without a link.
+        """
         if self._ended:
             return
         self._ended = True
@@ -371,6 +380,10 @@ class ClientStream:
         self._held = []
         self._clients.ended(self)
         session, self.session = self.session, None
+        if session is not None and resumable and session.tracker is not None:
+            session.stream = None
+            if session.tracker.detach():
+                session = None
         if session is not None:
             session.finish(lambda: self._unbind(session))
         elif self._logout is not None:

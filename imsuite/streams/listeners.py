@@ -130,8 +130,11 @@ class Listener:
         host = f"[{self.interface}]" if ":" in self.interface else self.interface or "*"
         return f"{host}:{self.port}"
 
-    def start(self) -> int:
-        """Listen, and return the port. Raises ListenError."""
+    def start(self, accept: bool = True) -> int:
+        """Listen, and return the port; without accept, connections wait for `accept`.
+
+        Raises ListenError.
+        """
         try:
             sock = self._open()
         except OSError as error:
@@ -142,7 +145,14 @@ class Listener:
             self.port = sock.getsockname()[1]
         self._spare = _open_spare()
         self.hub.add(self)
+        if not accept:
+            self.hub.change(self._fd, 0)
         return self.port
+
+    def accept(self) -> None:
+        """Take the connections that wait, and those that come."""
+        if self._sock is not None and self._resting is None:
+            self.hub.change(self._fd, IN)
 
     def stop(self) -> None:
         """Listen no more; links that are there stay."""

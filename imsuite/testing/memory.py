@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from imsuite.app.config import HostOptions
 from imsuite.app.server import give_login
+from imsuite.app.trail import Trail
 from imsuite.auth.secrets import SALT, Hasher, make_verifiers
 from imsuite.core import hooks
 from imsuite.core.feature import Feature
@@ -41,6 +42,7 @@ from imsuite.xmpp.stanza import Stanza, quoted
 
 BEGINNING = 1_767_225_600.0  # seconds since 1970 UTC at which the clock starts: 2026-01-01
 SECRET = b"known to everyone"
+REMEMBERED = 100  # messages of which `trail` knows what became
 ITERATIONS = 1  # of PBKDF2: passwords in memory are in no danger
 LIMITS = Limits(stanza_bytes=64 * 1024 * 1024)  # of what a client reads
 
@@ -72,7 +74,9 @@ class MemoryServer:
     domains: the first is `host`; features: config words ("default", "-word") or classes of
     features, None for those that are on by default; options: config word → name → value;
     streams: how streams are limited, by default without a limit of rate.
-    failures: what was logged meanwhile; a test should leave none behind.
+    failures: what was logged meanwhile; a test should leave none behind; trail: of the last
+    messages, as `imsuitectl explain` has it; before: the server that was there before a restart,
+    whose store and time go on.
     """
 
     def __init__(
@@ -81,11 +85,17 @@ class MemoryServer:
         features: Iterable[str | type[Feature]] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         streams: StreamOptions | None = None,
+        before: MemoryServer | None = None,
     ) -> None:
-        self.clock = Clock()
-        self.clock.rightNow = BEGINNING
+        self._made = domains, features, options, streams
+        if before is None:
+            self.clock = Clock()
+            self.clock.rightNow = BEGINNING
+            self.store = Store("sqlite:///:memory:", self.clock)
+        else:
+            self.clock, self.store = before.clock, before.store
         self.failures = Failures()
-        self.store = Store("sqlite:///:memory:", self.clock)
+        self.trail = Trail(self.clock.seconds, REMEMBERED)
         self.router = Router()
         self.clients = Clients(
             self.router, NoContexts(), self.clock, streams or StreamOptions(rate=0)
@@ -96,6 +106,7 @@ class MemoryServer:
             users = Users(self.store, domain)
             host = Host(domain, self.store, users, self.clock, self.router)
             self.router.hosts[domain] = host
+            host.trail = self.trail
             host.load_features(classes, _options(classes, options or {}))
         tables = dict.fromkeys((*TABLES, *(table for cls in classes for table in cls.tables)))
         self.store.open(tuple(tables))
@@ -197,13 +208,30 @@ class MemoryServer:
 
     def stop(self) -> None:
         """End the streams and close the store."""
+        self._end()
+        now(self.store.close())
+
+    def restart(self) -> MemoryServer:
+        """Stop in order; return the server that is started then, on the same store."""
+        self._end()
+        return MemoryServer(*self._made, before=self)
+
+    def crash(self) -> MemoryServer:
+        """Be gone at once, as by kill -9; return the server that is started then."""
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+        for link in self._links:
+            link.reason = "the server is gone"
+        self.failures.stop()
+        return MemoryServer(*self._made, before=self)
+
+    def _end(self) -> None:
         ending = Deferred.fromCoroutine(self.clients.shutdown(0))
         self.settle()
         now(ending)
         for host in self.hosts:
             now(host.switch(hooks.STOPPING).tell(host))
             host.requests.stop()
-        now(self.store.close())
         self.failures.stop()
 
 

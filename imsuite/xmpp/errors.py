@@ -87,14 +87,18 @@ class StanzaError(ImsuiteError):
 
 
 class StreamError(ImsuiteError):
-    """Ends a stream (RFC 6120 §4.9). condition: a defined stream error condition."""
+    """Ends a stream (RFC 6120 §4.9).
 
-    def __init__(self, condition: str, text: str | None = None) -> None:
+    condition: a defined stream error condition; app: an application-specific condition, whole.
+    """
+
+    def __init__(self, condition: str, text: str | None = None, app: bytes = b"") -> None:
         if condition not in STREAM_CONDITIONS:
             raise ValueError(f"not a stream error condition: {condition}")
         super().__init__(condition, text)
         self.condition = condition
         self.text = text
+        self.app = app
 
 
 class Dropped(ImsuiteError):

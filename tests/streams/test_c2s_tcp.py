@@ -27,7 +27,7 @@ def test_a_whole_session(server):
     romeo = Client(server).log_in(server.romeo, "orchard")
     juliet = Client(server).log_in(server.juliet, "balcony")
     romeo.send(f"<message to='{juliet.jid}' id='m'><body>hi \U0001f339</body></message>")
-    juliet.until("<body>hi \U0001f339</body></message>".encode())
+    juliet.until("<body>hi \U0001f339</body>".encode())
     for client in (romeo, juliet):
         client.send("</stream:stream>")
         assert client.rest().endswith(b"</stream:stream>")

@@ -122,6 +122,7 @@ class RosterFeature(StreamFeature):
         assert query is not None
         if session is not None:
             session.interested = True
+            session.changed()
         kind, since = rules.fetch(query.getAttribute("ver"), roster.version, roster.oldest)
         if kind is Fetch.CHANGES and session is not None:
             changed = await self._changes(account, since)

@@ -1,0 +1,111 @@
+"""How sessions outlive the server: what is written when it stops, and read when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from imsuite.core.session import Session
+from imsuite.features.xep0198_management import rows
+from imsuite.features.xep0198_management.tracker import LEAP, Tracker
+from imsuite.store.groups import insert
+from imsuite.xmpp.address import parse
+
+if TYPE_CHECKING:
+    from imsuite.core.host import Host
+    from imsuite.features.xep0198_management import Management
+
+
+@attrs.frozen
+class Stopped:
+    """What is to be written of a session when the server stops."""
+
+    key: int
+    session: tuple[Any, ...]  # values of rows.STOPPED
+    pending: list[tuple[Any, ...]]  # values of rows.PENDING
+
+
+def row(host: Host, tracker: Tracker) -> tuple[Any, ...]:
+    """Return the values of rows.SESSION for a session that begins to be resumable."""
+    session = tracker.session
+    state = rows.freeze(host, session)
+    who = (tracker.key, host.domain, session.account.bare, session.resource)
+    return (*who, tracker.secret, tracker.seconds, 0, 0, -1, 0, state)
+
+
+def stopped(host: Host, tracker: Tracker) -> Stopped:
+    """Return what is to be written of a session; everything before is durable."""
+    session = tracker.session
+    outbox = session.make_outbox()
+    outbox.number()
+    state = rows.freeze(host, session)
+    places = [*tracker.unacked, *outbox]
+    # what is unknown since a crash stays so until the client has come back
+    sent = -1 if tracker.gaps else tracker.sent + len(outbox)
+    return Stopped(
+        tracker.key,
+        (tracker.acked, sent, tracker.taken, state, tracker.key),
+        [rows.pending(tracker.key, place)[1] for place in places],
+    )
+
+
+def write_stopped(cursor: Any, written: Iterable[Stopped]) -> None:
+    """Write it; blocks."""
+    for each in written:
+        cursor.execute(rows.FORGET_ALL, (each.key,))
+        cursor.execute(rows.STOPPED, each.session)
+        insert(cursor, rows.PENDING, each.pending)
+
+
+async def restore(feature: Management, ended: dict[int, tuple[str, str, int]]) -> list[Tracker]:
+    """Return the sessions of a host as they were, bound and without a link.
+
+    ended: filled with secret, account and count of those that had ended.
+    """
+    host = feature.host
+    found = [rows.Stored(*values) for values in await host.store.query(rows.ALL, host.domain)]
+    waiting = rows.by_session(await host.store.query(rows.WAITING, host.domain))
+    await host.store.execute("UPDATE session SET sent = -1 WHERE host = ?", host.domain)
+    restored = []
+    for stored in found:
+        if stored.ended:
+            ended[stored.number] = stored.secret, stored.account, stored.taken
+            continue
+        tracker = await _restored(feature, stored, waiting.get(stored.number, []))
+        if tracker is None:
+            await host.store.execute(rows.REMOVE, stored.number)
+            await host.store.execute(rows.FORGET_ALL, stored.number)
+        else:
+            restored.append(tracker)
+    return restored
+
+
+async def _restored(
+    feature: Management, stored: rows.Stored, waiting: list[tuple[Any, ...]]
+) -> Tracker | None:
+    host = feature.host
+    jid = parse(stored.account).with_resource(stored.resource)
+    account = await host.account(jid.local)
+    if account is None or jid.resource in account.sessions:
+        return None
+    session = Session(account, jid, None, None)
+    tracker = Tracker(feature, session, stored.seconds, -stored.taken)
+    tracker.key, tracker.secret = stored.number, stored.secret
+    tracker.stored = stored.taken
+    tracker.acked = tracker.swept = stored.acked
+    places = []
+    last = stored.acked
+    for _, number, id, raw, salt, body in waiting:
+        place = rows.rebuilt(session, number, id, raw, salt, body)
+        last = max(last, number)
+        if place is not None:
+            places.append(place)
+    tracker.gaps = stored.sent < 0
+    tracker.sent = last + LEAP if tracker.gaps else stored.sent
+    tracker.restore(places)
+    session.make_outbox().tracker = tracker
+    await host.bind(session)
+    rows.thaw(host, session, stored.state)
+    return tracker
