@@ -32,19 +32,19 @@ What these ask of a server is to pass a payload on as it was written, and they n
 # XEP numbers, with a word where there is a dialogue of that name
 PASSED = (
     "xep0066",
-    "xep0085",
+    "xep0085_chatstates",
     "xep0131_headers",
-    "xep0184",
+    "xep0184_receipts",
     "xep0249_invitations",
-    "xep0308",
-    "xep0333",
+    "xep0308_correction",
+    "xep0333_markers",
     "xep0334_hints",
-    "xep0353",
+    "xep0353_calls",
     "xep0380",
     "xep0384",
     "xep0428",
-    "xep0444",
-    "xep0461",
+    "xep0444_reactions",
+    "xep0461_replies",
 )
 
 

@@ -1,0 +1,128 @@
+"""Acknowledged means durable: whatever commits, fails or goes away, in any order.
+
+Messages go from two senders to one recipient while the store commits when it pleases, and fails.
+Each is either delivered once, in order, and in both archives, or refused and in none; the count
+that a client hears (XEP-0198 §4) never is ahead of what the store has.
+"""
+
+import re
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from imsuite.store.dialect import StoreConflict, StoreFull, StoreUnavailable
+from imsuite.testing.memory import MemoryServer
+from tests.managed import Managed
+from tests.paced import Pace
+
+FAILURES = (StoreFull("no room"), StoreUnavailable("gone"), StoreConflict("twice"), ValueError("?"))
+
+
+class Pipeline(RuleBasedStateMachine):
+    @initialize(counts=st.booleans())
+    def begin(self, counts):
+        self.server = MemoryServer(streams=None)
+        self.senders = [
+            Managed(self.server, "romeo@example.org/orchard"),
+            Managed(self.server, "tybalt@example.org/square"),
+        ]
+        if counts:
+            self.juliet = Managed(self.server, "juliet@example.org/balcony")
+        else:
+            self.juliet = self.server.login("juliet@example.org/balcony")
+        self.pace = Pace(self.server.store)
+        self.pace.held = True
+        self.said = [0, 0]
+        self.order = [[], []]
+
+    @rule(who=st.integers(0, 1), bare=st.booleans(), many=st.integers(1, 4))
+    def says(self, who, bare, many):
+        to = self.juliet.jid.bare if bare else self.juliet.jid
+        for _ in range(many):
+            number = self.said[who]
+            self.said[who] += 1
+            self.order[who].append(number)
+            self.senders[who].says(
+                f"<message to='{to}' type='chat' id='{number}'>"
+                f"<body>{who} {number}</body></message>"
+            )
+
+    @rule(who=st.integers(0, 1))
+    def says_something_that_nobody_keeps(self, who):
+        self.order[who].append(None)
+        self.senders[who].says(
+            f"<message to='{self.juliet.jid}' type='chat' id='x'>"
+            "<active xmlns='http://jabber.org/protocol/chatstates'/></message>"
+        )
+
+    @rule(who=st.integers(0, 1))
+    def asks(self, who):
+        sender = self.senders[who]
+        sender.asks()
+        self.check()
+
+    @precondition(lambda self: self.pace.waiting)
+    @rule()
+    def commits(self):
+        self.pace.step()
+        self.check()
+
+    @precondition(lambda self: self.pace.waiting)
+    @rule(why=st.sampled_from(FAILURES))
+    def fails(self, why):
+        self.pace.step(why)
+        self.check()
+
+    def is_accounted_for(self, who, number):
+        """Tell whether a message is durable, or was refused; None: nobody keeps it."""
+        return (
+            number is None
+            or f"{who} {number}" in self.archived(self.senders[who].jid.bare, who)
+            or number in self.refused(who)
+        )
+
+    def refused(self, who):
+        """Return the numbers of the messages that came back to a sender."""
+        errors = [text for text in self.senders[who].got if "type='error'" in text]
+        return {int(re.search("id='([0-9]+)'", text)[1]) for text in errors}
+
+    def check(self):
+        for who, sender in enumerate(self.senders):
+            sender.reads()
+            for number in self.order[who][: sender.acked]:
+                assert self.is_accounted_for(who, number), "acknowledged and not durable"
+
+    def bodies(self, stanzas):
+        return [m[1] for text in stanzas if (m := re.search("<body>(.*?)</body>", text))]
+
+    def teardown(self):
+        self.pace.go_on()
+        assert self.server.store.settled().called
+        heard = self.juliet.got if isinstance(self.juliet, Managed) else self.juliet.received
+        if isinstance(self.juliet, Managed):
+            self.juliet.reads()
+        got = self.bodies(heard)
+        for who, sender in enumerate(self.senders):
+            sender.asks()
+            assert sender.sent == []
+            refused = self.refused(who)
+            right = [f"{who} {number}" for number in range(self.said[who]) if number not in refused]
+            assert [body for body in got if body.startswith(f"{who} ")] == right
+            for owner in (sender.jid.bare, "juliet@example.org"):
+                assert self.archived(owner, who) == right
+        self.server.failures.take()  # what was refused is in the log
+        self.server.stop()
+
+    def archived(self, owner, who):
+        rows = self.server.store.query(
+            "SELECT m.raw FROM archive a JOIN message m ON m.id = a.id"
+            " WHERE a.owner = ? ORDER BY a.id",
+            owner,
+        ).result
+        bodies = self.bodies(bytes(raw).decode() for (raw,) in rows)
+        return [body for body in bodies if body.startswith(f"{who} ")]
+
+
+TestPipeline = Pipeline.TestCase
+TestPipeline.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
