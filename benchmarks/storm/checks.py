@@ -397,7 +397,6 @@ def nothing_left(storm: Storm) -> None:
         "router.sessions": server.router.sessions,
         "clients": list(server.clients),
         "clients._waiting": server.clients._waiting,
-        "clients._leaving": server.clients._leaving,
         "clients._links": server.clients._links,
         "links": server._links,
     }
@@ -408,6 +407,7 @@ def nothing_left(storm: Storm) -> None:
             tables[f"the turn of {account}"] = turn is not None and turn.locked
             tables[f"fetched by {account}"] = feature(host, IBlocking)._kept.of(account).fetched_by
         tables[f"loading of {host}"] = host._loading
+        tables[f"departures of {host}"] = host.departures._leaving
         tables[f"removing of {host}"] = host.removing
         tables[f"requests of {host}"] = host.requests._open
         features: dict[str, Any] = host.features

@@ -10,6 +10,8 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
+from imsuite.core.record import Record
+from imsuite.store.groups import Groups
 from imsuite.store.pool import Store
 
 READERS = 2  # calls that may be under way beside each other, as many as a file has threads
@@ -33,7 +35,9 @@ class LateStore:
 
     def __init__(self, store: Store, dice: random.Random) -> None:
         self.store = store
+        self.dialect, self.clock, self.ids = store.dialect, store.clock, store.ids
         self.prompt = False
+        self._groups = Groups(self)
         self._dice = dice
         self._reads: deque[Call] = deque()
         self._writes: deque[Call] = deque()
@@ -41,6 +45,11 @@ class LateStore:
     def __len__(self) -> int:
         """How many calls are under way."""
         return len(self._reads) + len(self._writes)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls are under way."""
+        return len(self)
 
     def query(self, sql: str, *args: object) -> Deferred[Any]:
         """As the store's, later."""
@@ -57,6 +66,22 @@ class LateStore:
     def transaction(self, function: Callable[..., Any], *args: object) -> Deferred[Any]:
         """As the store's, later."""
         return self._begin(self._writes, lambda: self.store.transaction(function, *args))
+
+    def run(self, function: Callable[..., Any], *args: object) -> Deferred[Any]:
+        """As the store's, later."""
+        return self._begin(self._writes, lambda: self.store.run(function, *args))
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """At once, as there is no reactor."""
+        function()
+
+    def append(self, record: Record) -> None:
+        """As the store's, with commits that come late."""
+        self._groups.append(record)
+
+    def settled(self) -> Deferred[None]:
+        """As the store's."""
+        return self._groups.settled()
 
     def lookup(self, sql: str, *args: object) -> Deferred[Any]:
         """As the store's, which does not wait either."""

@@ -114,9 +114,8 @@ class Registrar:
         """End all sessions, each once what it was doing is done."""
         ending = list(account.sessions.values())
         for session in ending:
-            stream = session.stream
-            if stream is not None and session is not spared:
-                stream.fail(StreamError("not-authorized", "the account was removed"))
+            if session is not spared:
+                session.end(StreamError("not-authorized", "the account was removed"))
             session.abandon()
         for session in ending:
             if session is not spared:  # that one is doing this

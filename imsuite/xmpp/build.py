@@ -9,6 +9,7 @@ element means the same wherever it is put.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pyexpat import ErrorString, ExpatError, ParserCreate, XMLParserType
 from pyexpat.errors import XML_ERROR_UNDEFINED_ENTITY, XML_ERROR_XML_DECL, codes
 from typing import Any
@@ -159,6 +160,8 @@ class Builder:
         if expat is not None:
             expat.StartElementHandler = None
             expat.EndElementHandler = None
+            with suppress(Refused):  # it gives away the text that it still has
+                expat.CharacterDataHandler = None
             expat.CharacterDataHandler = None
             expat.StartNamespaceDeclHandler = None
 
