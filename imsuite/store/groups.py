@@ -239,7 +239,10 @@ class Groups:
         for outbox in outboxes:
             outbox.flush()
         for record in group:
-            record.refuse(why)
+            try:
+                record.refuse(why)
+            except Exception:
+                self.log.failure("a sender could not be told of a message that is lost")
             if record.origin is not None:
                 record.origin.kept()
         self._finished(len(group))
