@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -16,7 +16,8 @@ from imsuite.app.config import Config, ListenAddress
 from imsuite.app.offline import Turns
 from imsuite.app.server import Server
 from imsuite.store import schema
-from imsuite.store.dialect import StoreError
+from imsuite.store.dialect import Dialect, StoreError
+from imsuite.store.pool import dialect
 from imsuite.store.sqlite import Sqlite
 from imsuite.streams.certificates import CertificateError, load, own_path
 from imsuite.streams.listeners import ADVICE
@@ -143,52 +144,54 @@ def database(config: Config, process: int | None) -> Iterator[Finding]:
     """
     what = "database"
     try:
-        dialect = Sqlite.from_url(config.store)
-        path = dialect.path
-        if path is None or not Path(path).exists():
-            where = "in memory" if path is None else f"{path} is made at the first start"
+        found = dialect(config.store, 0)
+        if isinstance(found, Sqlite) and (found.path is None or not Path(found.path).exists()):
+            where = (
+                "in memory" if found.path is None else f"{found.path} is made at the first start"
+            )
             yield Finding(what, OK, where)
             return
-        holder = _holder(f"{path}.lock")
-        if holder is not None and str(process) != holder:
-            yield Finding(what, PROBLEM, f"{path} is in use by process {holder}")
-        yield Finding(what, *_examined(config, dialect))
+        if _tells_password(config):
+            advice = "holds the password of the database and can be read by everybody; chmod 640 it"
+            yield Finding(what, WARNING, f"{config.file} {advice}")
+        yield from (Finding(what, *about) for about in _examined(config, found, process))
     except (StoreError, OSError) as why:
         yield Finding(what, PROBLEM, str(why))
 
 
-def _examined(config: Config, dialect: Sqlite) -> tuple[str, str]:
-    """Return status and detail. Raises StoreError."""
+def _tells_password(config: Config) -> bool:
+    parts = urlsplit(config.server.store or "")
+    if config.file is None or not (parts.password or "password=" in parts.query):
+        return False
+    return bool(os.stat(config.file).st_mode & 0o004)
+
+
+def _examined(config: Config, dialect: Dialect, process: int | None) -> Iterator[tuple[str, str]]:
+    """Return statuses and details. Raises StoreError."""
     server = Server(config, Turns())
     server.make_hosts()
     connection = dialect.connect(writing=False)
     try:
+        holder = dialect.holder(connection)
+        if holder is not None and holder not in _ours(process):
+            yield PROBLEM, f"{dialect.name} is in use by {holder}"
         cursor = connection.cursor()
         done = schema.applied(cursor, dialect)
         steps = schema.missing(schema.gather(server.tables), done or {}, dialect)
-        (found,) = cursor.execute("PRAGMA quick_check(1)").fetchone()
+        damage = dialect.damage(connection)
     except Exception as why:
         known = dialect.error(why, writing=False)
         raise known if isinstance(known, StoreError) else StoreError(str(why)) from why
     finally:
         connection.close()
-    if found != "ok":
-        return PROBLEM, f"{dialect.path} is damaged: {found}"
-    if steps:
-        return OK, f"{dialect.path} is whole; {len(steps)} table steps are run at the next start"
-    return OK, f"{dialect.path} is whole and up to date"
+    if damage is not None:
+        yield PROBLEM, f"{dialect.name} is damaged: {damage}"
+    elif steps:
+        yield OK, f"{dialect.name} can be used; {len(steps)} table steps are run at the next start"
+    else:
+        yield OK, f"{dialect.name} can be used and is up to date"
 
 
-def _holder(path: str) -> str | None:
-    """Return the number of the process that holds a lock file, or None."""
-    try:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
-    finally:
-        os.close(lock)
-    return None
+def _ours(process: int | None) -> tuple[str, str]:
+    """Return what the server that runs may call itself."""
+    return f"process {process}", f"process {process} on {socket.gethostname()}"

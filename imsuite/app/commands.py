@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from imsuite.app import account_commands
+from imsuite.app import account_commands, archive_commands
 from imsuite.app.account_commands import MOST, address, hosts
 from imsuite.app.command import (
     Command,
@@ -20,10 +20,11 @@ from imsuite.app.command import (
     WrongArguments,
     command,
 )
+from imsuite.app.explain import explain
+from imsuite.app.registry import all_features
 from imsuite.core.feature import At
 from imsuite.core.hooks import HOOKS, Interest
 from imsuite.core.options import ge, le, matches, nearest, option
-from imsuite.core.registry import all_features
 from imsuite.core.session import Session
 from imsuite.xmpp.errors import StreamError
 from imsuite.xmpp.times import format_datetime
@@ -167,6 +168,8 @@ ALL = (
     reload,
     features,
     hooks,
+    explain,
+    archive_commands.retention,
 )
 COMMANDS: dict[str, Command] = {each.name: each for each in ALL}
 

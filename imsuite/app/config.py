@@ -11,7 +11,18 @@ from urllib.parse import quote
 
 import attrs
 
-from imsuite.core.options import Check, WrongValue, each, ge, nonempty, one_of, option, path, unique
+from imsuite.core.options import (
+    Check,
+    WrongValue,
+    each,
+    ge,
+    le,
+    nonempty,
+    one_of,
+    option,
+    path,
+    unique,
+)
 from imsuite.xmpp.errors import ImsuiteError
 
 LISTEN_KINDS = ("c2s", "c2s-tls")
@@ -83,8 +94,10 @@ class ServerOptions:
     )
     store: str | None = option(
         None,
-        "The database, as sqlite:///path. By default imsuite.db in the data directory.",
+        "The database, as sqlite:///path or postgresql://user:password@host/database; see "
+        "docs/postgresql.md. By default imsuite.db in the data directory.",
         nonempty,
+        secret=True,
         example="sqlite:///var/lib/imsuite/imsuite.db",
     )
     log_level: str = option(
@@ -101,6 +114,13 @@ class ServerOptions:
     )
     drain_seconds: int = option(
         10, "Time that streams have to end when the server stops, seconds.", ge(0), live=True
+    )
+    explained: int = option(
+        1000,
+        "How many of the last messages `imsuitectl explain` knows all about. Nothing of what they "
+        "say is kept.",
+        ge(0),
+        le(100_000),
     )
 
     @property

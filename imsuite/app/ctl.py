@@ -287,6 +287,31 @@ def hooks(desk: Desk, domain: str) -> None:
 
 
 @main.command()
+@click.argument("id")
+@_on_desk
+def explain(desk: Desk, id: str) -> None:
+    """Tell why a message was or was not delivered, stored, copied and pushed.
+
+    ID: the id or origin-id that its client gave to it, or the stanza-id that this server gave.
+    Everything is known of the last messages only ([server] explained), of older ones what the
+    database has, by stanza-id.
+    """
+    desk.listing("explain", id=id)
+
+
+@main.command()
+@click.argument("jid")
+@click.argument("days", default="")
+@_on_desk
+def retention(desk: Desk, jid: str, days: str) -> None:
+    """Tell, or with DAYS say, how long the messages of an account are kept.
+
+    DAYS: a number, 0 for ever, or "standard" for as long as those of its domain.
+    """
+    desk.listing("retention", jid=jid, days=days)
+
+
+@main.command()
 @_on_desk
 def status(desk: Desk) -> None:
     """Tell what runs, and where it listens."""

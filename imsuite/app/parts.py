@@ -83,7 +83,8 @@ class ListenerService(Service):
         super().startService()
         server = self._server
         for address, listener in zip(server.config.server.addresses, server.listeners, strict=True):
-            server.ports.append((address.kind, listener.start()))
+            # nobody gets in before the features have begun
+            server.ports.append((address.kind, listener.start(accept=False)))
 
     def stopService(self) -> Deferred[None]:
         """Listen no more, say system-shutdown, and let the streams drain."""

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from imsuite.app.config_text import options_markdown, write_commented
+from imsuite.app.registry import all_features
 from imsuite.app.server import option_classes
 from imsuite.core.feature import Feature
-from imsuite.core.registry import all_features
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.cred.checkers import AllowAnonymousAccess
+from twisted.internet.defer import gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import LogLevelFilterPredicate
@@ -27,8 +28,10 @@ from imsuite.app.parts import (
     StoreService,
     ThreadService,
 )
+from imsuite.app.registry import NoSuchFeature, all_features, chosen
 from imsuite.app.reloading import Outcome, reload
 from imsuite.app.shutdown import OrderedService
+from imsuite.app.trail import Trail
 from imsuite.auth.checkers import StoreChecker
 from imsuite.auth.iauth import IAccounts
 from imsuite.auth.limits import FailureLimits, LimitOptions
@@ -40,7 +43,6 @@ from imsuite.core import hooks
 from imsuite.core.account import Account
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IAccount, Table
-from imsuite.core.registry import NoSuchFeature, all_features, chosen
 from imsuite.core.router import Router
 from imsuite.rules.sasl import SaslOptions
 from imsuite.store.pool import Store
@@ -60,7 +62,7 @@ class Server(OrderedService):
 
     router, hosts: by domain; store; hub: its connections; clients: their streams; contexts:
     certificates; ports: (kind, port) of each listener; levels: of the log, where log_level is
-    to take effect; listeners: in the order of the configuration.
+    to take effect; listeners: in the order of the configuration; trail: of the last messages.
     """
 
     def __init__(self, config: Config, reactor: Any) -> None:
@@ -78,6 +80,7 @@ class Server(OrderedService):
         self.ports: list[tuple[str, int]] = []
         self.admission = Admission()
         self.levels: LogLevelFilterPredicate | None = None
+        self.trail = Trail(reactor.seconds, config.server.explained)
         self._control = ControlService(self)
         self.listeners: list[Listener] = []
 
@@ -95,8 +98,8 @@ class Server(OrderedService):
             self._control.stopService()
             self.store.close()
             raise
-        for host in self.hosts.values():
-            host.spawn(host.switch(hooks.STARTED).tell(host))
+        begun = [host.spawn(host.switch(hooks.STARTED).tell(host)) for host in self.hosts.values()]
+        gatherResults(begun).addCallback(self._begun)
         self.log.info(
             "imsuite serves {hosts} on {ports}; data in {directory} ({why})",
             hosts=", ".join(self.hosts),
@@ -104,6 +107,10 @@ class Server(OrderedService):
             directory=self.config.directory,
             why=self.config.directory_why,
         )
+
+    def _begun(self, _: object) -> None:
+        for listener in self.listeners:
+            listener.accept()
 
     def reload(self, config: Config | None = None) -> list[Outcome]:
         """Take what may change while the server runs from a configuration, or from its file.
@@ -135,6 +142,7 @@ class Server(OrderedService):
             except NoSuchFeature as why:
                 raise ConfigError(f'[hosts."{domain}"] use: {why}') from None
             host.load_features(classes, self.config.feature_options.get(domain, {}))
+            host.trail = self.trail if self.config.server.explained else None
             tables += [table for cls in classes for table in cls.tables]
             self.hosts[domain] = self.router.hosts[domain] = host
         self.tables = tuple({table.name: table for table in tables}.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import attrs
 
 from imsuite.core.record import parse_id
-from imsuite.rules.traffic import Traffic, Wrapper, classify
+from imsuite.rules.traffic import Rules, Wrapper, classify
 from imsuite.xmpp.errors import Dropped
 from imsuite.xmpp.stanza import Stanza
 
@@ -27,124 +27,142 @@ if TYPE_CHECKING:
 # when (seconds since 1970 UTC), the rule, whom it concerns
 Note: TypeAlias = tuple[float, str, str]
 
-DELIVERED = "RFC 6121 §8.5: delivered"
-DURABLE = "architecture §6: written to disk, before anybody is told"
+DELIVERED = "RFC 6121 §8.5: goes to this client"
+DURABLE = "the store has what was to be written"
+_LONGEST = 1024  # characters of an id that is remembered
+_LARGE = 4096  # bytes of a message of whose attributes only the beginning is remembered
+_SPECIFICATION = re.compile(r"RFC \d+|XEP-\d+")
 _ORIGIN = "urn:xmpp:sid:0}origin-id"
-_origin_ids = re.compile(rb"<origin-id\b[^>]*?\bid\s*=\s*(?:'([^']*)'|\"([^\"]*)\")").findall
-_LONGEST = 1024  # characters of an id; a longer one is not remembered
+_origin_id = re.compile(rb"\sid\s*=\s*(?:'([^']*)'|\"([^\"]*)\")").search
 
 
 @attrs.frozen
 class Trace:
     """What is remembered of one message.
 
-    at: when it came, seconds since 1970 UTC; sender, to, type, id: attributes; origins: its
-    origin-ids (XEP-0359); ids: (id, salt) of what was stored of it; notes: more may come.
+    at: when it came, seconds since 1970 UTC; attributes: of the stanza; origin: start tag of its
+    origin-id (XEP-0359); ids: (id, salt) of what is written of it; worth: what was found by its
+    content, None if it did not come that far; notes: more may come.
     """
 
     at: float
-    sender: str
-    to: str
-    type: str
-    id: str
-    origins: tuple[str, ...]
-    ids: tuple[tuple[int, int], ...]
-    traffic: Traffic
+    attributes: Mapping[str, str]
+    origin: bytes
+    ids: Sequence[tuple[int, int]]
+    worth: Rules | None
     notes: list[Note]
 
     def called(self, name: str) -> bool:
-        """Tell whether that is an id that client or server gave to it."""
-        return bool(name) and (
-            name == self.id or name in self.origins or parse_id(name) in self.ids
-        )
+        """Tell whether that is an id that a client or this server gave to it."""
+        if name == self.attributes.get("id") or parse_id(name) in self.ids:
+            return True
+        found = _origin_id(self.origin)
+        return found is not None and (found[1] or found[2] or b"") == name.encode()
 
 
 class Trail:
-    """The last messages, the newest last. most: how many are remembered."""
+    """The last messages. most: how many are remembered."""
 
     def __init__(self, seconds: Callable[[], float], most: int) -> None:
         self._seconds = seconds
-        self._traces: deque[Trace] = deque(maxlen=most)
+        self._most = most
+        # what a Trace is made of; the message itself is not among it
+        self._traces: deque[tuple[Any, ...]] = deque(maxlen=most)
 
     def __len__(self) -> int:
         return len(self._traces)
 
-    def about(self, name: str) -> Iterator[Trace]:
-        """Give what is known of the messages of that id, the oldest first."""
-        return (trace for trace in self._traces if trace.called(name))
+    def about(self, name: str) -> list[Trace]:
+        """Return what is known of the messages of that id, the oldest first."""
+        traces = (Trace(*parts) for parts in self._traces) if name else ()
+        return [trace for trace in traces if trace.called(name)]
 
     def passed(self, passing: Passing) -> None:
-        """Remember a message that has gone its way; what features note of it comes along."""
-        record, stanza = passing.record, passing.stanza
-        now = self._seconds()
+        """Remember a message that has gone its way; what is noted of it later comes along.
+
+        Where nothing is written there are no notes; then what `after` was given, and is going to
+        happen now, may say so: rule, and who it concerns.
+        """
+        if not self._most:
+            return
+        record, stanza, now = passing.record, passing.stanza, self._seconds()
+        worth = classify(stanza).rules
         if record is None:
-            target = passing.target
-            notes = [] if target is None else [(now, DELIVERED, target.full)]
-            self._remember(stanza, now, (), notes)
+            notes = [(now, DELIVERED, full) for full in _addressed(passing)]
+            for later in passing.afterwards or ():
+                if (rule := getattr(later, "rule", None)) is not None:
+                    notes.append((now, rule, getattr(later, "who", "")))
+            self._traces.append((now, *_marks(stanza), (), worth, notes))
             return
         notes = record.notes
-        notes += [
-            (now, DELIVERED, place.session.full)
-            for place in record.places
-            if place.stanza.__class__ is not Wrapper
-        ]
-        record.after(partial(record.note, DURABLE))
-        ids = [(record.id, record.salt), *((body.id, body.salt) for body in record.bodies)]
-        self._remember(stanza, now, tuple(dict.fromkeys(ids)), notes)
+        for place in record.places:
+            if place.stanza.__class__ is not Wrapper:
+                notes.append((now, DELIVERED, place.session.full))
+        record.afterwards.append(partial(record.note, DURABLE))
+        ids = [(body.id, body.salt) for body in record.bodies] or [(record.id, record.salt)]
+        if passing.session is None:  # it may be one that a session ended without
+            kept = record.of(passing.account.bare)
+            if kept is not None:
+                ids.append((kept.id, kept.salt))
+        self._traces.append((now, *_marks(stanza), ids, worth, notes))
 
     def refused(self, stanza: Stanza, why: Exception) -> None:
         """Remember a message that was refused or dropped, and by whom."""
-        now = self._seconds()
-        self._remember(stanza, now, (), [(now, reason(why), "")])
-
-    def _remember(
-        self, stanza: Stanza, now: float, ids: tuple[tuple[int, int], ...], notes: list[Note]
-    ) -> None:
-        given = stanza.attrs
-        id = given.get("id", "")
-        self._traces.append(
-            Trace(
-                now,
-                given.get("from", ""),
-                given.get("to", ""),
-                given.get("type", "normal")[:_LONGEST],
-                id if len(id) <= _LONGEST else "",
-                _origins(stanza) if _ORIGIN in stanza.children else (),
-                ids,
-                classify(stanza),
-                notes,
-            )
-        )
+        if self._most:
+            now = self._seconds()
+            self._traces.append((now, *_marks(stanza), (), None, [(now, reason(why), "")]))
 
 
-def _origins(stanza: Stanza) -> tuple[str, ...]:
-    found = [(one or other)[:_LONGEST] for one, other in _origin_ids(stanza.raw)[:8]]
-    return tuple(each.decode("utf-8", "replace") for each in found)
+def _marks(stanza: Stanza) -> tuple[Mapping[str, str], bytes]:
+    """Return the attributes of a message, and the start tag of its origin-id."""
+    raw, attributes, origin = stanza.raw, stanza.attrs, b""
+    if len(raw) > _LARGE:
+        attributes = {name: attributes.get(name, "")[:_LONGEST] for name in _NAMES}
+    if _ORIGIN in stanza.children:
+        start = raw.find(b"<origin-id")
+        if start >= 0:
+            origin = raw[start : min(raw.find(b">", start), start + _LONGEST)]
+    return attributes, origin
+
+
+_NAMES = ("from", "to", "type", "id")
+
+
+def _addressed(passing: Passing) -> Iterator[str]:
+    """Give the full JIDs of the sessions that had a message of which nothing is written."""
+    account, target = passing.account, passing.target
+    if target is not None:
+        if target.account.sessions.get(target.resource) is target:
+            yield target.full
+    elif (passing.stanza.to or "").partition("/")[0] in ("", account.bare):
+        yield from (session.full for session in account.available if session.priority >= 0)
 
 
 def reason(why: Exception) -> str:
-    """Return what became of a stanza, and the rule by which it did."""
-    condition = getattr(why, "condition", None)
+    """Return what became of a message, and the rule by which it did."""
     if isinstance(why, Dropped):
         outcome = "dropped in silence"
     else:
+        condition: object = getattr(why, "condition", None)  # only some exceptions name one
         outcome = f"refused with {condition or 'internal-server-error'}"
     rule = _rule(why.__traceback__)
-    return f"{outcome}; {rule}" if rule else outcome
+    return f"{rule}: {outcome}" if rule else outcome
 
 
 def _rule(traceback: TracebackType | None) -> str:
-    """Return the specification and the sentence of the feature that raised, or ""."""
+    """Return the specification of the feature that raised, and what that says it obeyed."""
     found = ""
     while traceback is not None:
         frame = traceback.tb_frame
-        owner = frame.f_locals.get("self")
-        spec = getattr(type(owner), "spec", None)
-        if isinstance(spec, str) and spec:
+        spec = getattr(type(frame.f_locals.get("self")), "spec", None)
+        if isinstance(spec, str) and (name := _SPECIFICATION.match(spec)):
             sentence = _sentence(frame)
-            found = f"{spec} {sentence}" if sentence.startswith("§") else f"{spec}: {sentence}"
+            found = (
+                f"{name[0]} {sentence}" if sentence.startswith("§") else f"{name[0]}: {sentence}"
+            )
+            found = found.rstrip(".: ")
         traceback = traceback.tb_next
-    return found.rstrip(": ")
+    return found
 
 
 def _sentence(frame: FrameType) -> str:
@@ -152,4 +170,5 @@ def _sentence(frame: FrameType) -> str:
     found: Any = sys.modules.get(frame.f_globals.get("__name__", ""))
     for name in frame.f_code.co_qualname.split("."):
         found = getattr(found, name, None)
-    return (getattr(found, "__doc__", None) or "").partition("\n")[0]
+    doc = getattr(found, "__doc__", None)
+    return doc.partition("\n")[0] if isinstance(doc, str) else ""

@@ -60,6 +60,9 @@ class Tracker(Protocol):
 
     unacked: deque[Place]  # what was sent, and the client has not said so
 
+    def request(self) -> None:
+        """Ask the client how much it has, unless it was asked already."""
+
     def number(self, queue: Iterable[Place]) -> None:
         """Give all that wait the numbers they will be sent with."""
 

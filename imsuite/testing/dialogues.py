@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 import attrs
 
-from imsuite.core.registry import all_features
+from imsuite.app.registry import all_features
 from imsuite.testing.patterns import BadXML, match, read
 from imsuite.xmpp.address import InvalidAddress, parse
 

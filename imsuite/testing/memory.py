@@ -20,13 +20,13 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from imsuite.app.config import HostOptions
+from imsuite.app.registry import all_features, chosen
 from imsuite.app.server import give_login
 from imsuite.app.trail import Trail
 from imsuite.auth.secrets import SALT, Hasher, make_verifiers
 from imsuite.core import hooks
 from imsuite.core.feature import Feature
 from imsuite.core.host import Host
-from imsuite.core.registry import all_features, chosen
 from imsuite.core.router import Router
 from imsuite.core.session import Session
 from imsuite.store.pool import Store

@@ -28,8 +28,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
 from imsuite.app.config import Config, HostOptions, ServerOptions
+from imsuite.app.registry import all_features
 from imsuite.app.server import Server, make_server
-from imsuite.core.registry import all_features
 from imsuite.streams.clients import StreamOptions
 from imsuite.testing.failures import Failures
 from imsuite.testing.pipes import TCPPipe, start_tls

@@ -5,12 +5,18 @@ import socket
 import sqlite3
 import time
 
+import attrs
 import pytest
+from twisted.internet.task import Clock
+from twisted.python.threadpool import ThreadPool
 
 from imsuite.app import checks
 from imsuite.app.checks import OK, PROBLEM, WARNING
 from imsuite.app.config import Config, HostOptions, ServerOptions
+from imsuite.app.offline import Resting, Turns
+from imsuite.store.pool import Store
 from tests.app.pems import pem
+from tests.postgres import database_of, empty_database, shared_server
 
 DAY = 86400  # seconds
 
@@ -95,7 +101,8 @@ def test_a_port_on_all_addresses(tmp_path):
 
 def test_a_database_that_is_whole(kept, tmp_path):
     before = sorted((file.name, file.stat().st_size) for file in kept.parent.iterdir())
-    assert found(checks.database(made(tmp_path), None)) == [(OK, f"{kept} is whole and up to date")]
+    whole = (OK, f"{kept} can be used and is up to date")
+    assert found(checks.database(made(tmp_path), None)) == [whole]
     after = sorted((file.name, file.stat().st_size) for file in kept.parent.iterdir())
     assert [file for file in after if not file[0].endswith(("-shm", "-wal"))] == before
 
@@ -127,3 +134,51 @@ def test_a_database_that_is_damaged(kept, tmp_path):
     ((status, detail),) = found(checks.database(made(tmp_path), None))
     assert status == PROBLEM
     assert "is damaged" in detail
+
+
+@pytest.mark.needs_postgres
+def test_a_database_on_postgresql(tmp_path):
+    url = empty_database()
+    config = made(tmp_path, store=url)
+    ((status, detail),) = found(checks.database(config, None))
+    assert (status, "table steps are run at the next start" in detail) == (OK, True)
+    store = Store(url, Clock())
+    store.open(Resting(config, Turns(), ThreadPool(0, 1)).tables)
+    try:
+        taken, rest = found(checks.database(config, None))
+        assert taken[0] == PROBLEM
+        assert f"is in use by process {os.getpid()} on {socket.gethostname()}" in taken[1]
+        assert rest == (OK, f"{store.name} can be used and is up to date")
+        assert found(checks.database(config, os.getpid())) == [rest]
+    finally:
+        store.close()
+
+
+@pytest.mark.needs_postgres
+def test_a_database_on_postgresql_that_is_not_there(tmp_path):
+    config = made(tmp_path, store=database_of(shared_server(), "absent"))
+    ((status, detail),) = found(checks.database(config, None))
+    assert (status, 'database "absent" does not exist' in detail) == (PROBLEM, True)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@db", "mysql://me:secret@db/x"])
+def test_a_store_of_no_kind(tmp_path, url):
+    config = made(tmp_path, store=url)
+    for findings in (checks.configuration(config), checks.database(config, None)):
+        ((status, detail),) = found(findings)
+        assert (status, "secret" in detail, "\n" in detail) == (PROBLEM, False, False)
+    assert "secret" not in repr(config)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o640, False), (0o644, True)])
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@127.0.0.1:1/x", "postgresql://me@[::1]:1/x"]
+)
+def test_a_password_that_everybody_can_read(tmp_path, url, mode, warned):
+    file = tmp_path / "imsuite.toml"
+    file.touch(mode)
+    config = attrs.evolve(made(tmp_path, store=url), file=str(file))
+    warnings = [
+        detail for status, detail in found(checks.database(config, None)) if status == WARNING
+    ]
+    assert bool(warnings) == (warned and "secret" in url)

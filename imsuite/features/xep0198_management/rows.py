@@ -32,7 +32,7 @@ TABLES = (
         seconds INTEGER NOT NULL, -- how long it may be without a link
         taken BIGINT NOT NULL,    -- stanzas of the client that are handled and durable
         acked BIGINT NOT NULL,    -- stanzas to the client that it acknowledged, or more by now
-        sent BIGINT NOT NULL,     -- stanzas to the client, if the server was stopped in order; else -1
+        sent BIGINT NOT NULL,     -- stanzas to the client; -1 unless the server stopped in order
         ended BIGINT NOT NULL,    -- µs since 1970 UTC, 0 while it can be resumed
         state TEXT NOT NULL)      -- JSON: what else is known of it""",
             "CREATE INDEX session_account ON session (account)",

@@ -6,9 +6,9 @@ from types import ModuleType
 
 import pytest
 
+from imsuite.app.registry import GROUP, NoSuchFeature, all_features, chosen
 from imsuite.core import registry
 from imsuite.core.feature import Feature
-from imsuite.core.registry import GROUP, NoSuchFeature, all_features, chosen
 
 
 def words(classes):
