@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--config-settings editable_mode=compat --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types docs bench fuzz storm steps news changelog clean
+.PHONY: help run test lint format types docs bench fuzz storm torture steps news changelog clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -61,6 +61,9 @@ fuzz: $(VENV)/.dev ## throw random bytes at the parser
 
 storm: $(VENV)/.dev ## let random clients do random things to a server (ARGS="--seconds 600")
 	$(BIN)/python -m benchmarks.storm $(ARGS)
+
+torture: $(VENV)/.dev ## kill a server under load again and again (ARGS="--seconds 600 --seed 1")
+	$(BIN)/python -m benchmarks.torture $(ARGS)
 
 steps: $(VENV)/.dev ## note the digests of new table steps before they ship
 	$(BIN)/python -m tests.house_steps

@@ -23,8 +23,22 @@ from benchmarks.targets import JUDGED
 
 STANDARD = ("imsuite", "prosody", "prosody-gen", "ejabberd")
 QUICK = ("imsuite", "prosody-gen", "ejabberd")
-LEFT_OUT = ("500", "500-tls", "presence-one", "presence-one-tls", "login")  # when quick
-QUICK_LENGTHS = Lengths(warm=0.3, window=0.8, idle_sessions=200, settle=1.0)
+LEFT_OUT = (  # when quick
+    "500",
+    "500-tls",
+    "presence-one",
+    "presence-one-tls",
+    "login",
+    "archive-4000",
+    "page-1000",
+    "page-1000000",
+    "search-rare",
+    "search-common",
+    "search-both",
+)
+QUICK_LENGTHS = Lengths(
+    warm=0.3, window=0.8, idle_sessions=200, settle=1.0, offline=20, most_rows=10_000
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,7 +121,8 @@ def main() -> int:
     servers = chosen(options.servers, list(SERVERS), QUICK if options.quick else STANDARD)
     if options.external and "external" not in servers:
         servers.append("external")
-    usual = [name for name in LOADS if not (options.quick and name in LEFT_OUT)]
+    left_out = [name for name in LEFT_OUT if options.quick]
+    usual = [name for name, load in LOADS.items() if not load.named and name not in left_out]
     names = chosen(options.loads, list(LOADS), usual)
     loads = [load for load in LOADS.values() if load.name in names]
     lengths = QUICK_LENGTHS if options.quick else Lengths()

@@ -21,6 +21,8 @@ class Faults:
     reordered: int = 0
     altered: int = 0
     unexpected: int = 0  # bytes or stanzas nobody sent
+    unkept: int = 0  # rows an archive lacks, or has too many
+    unacknowledged: int = 0  # stanzas the server's h does not count, or counts twice
     example: str = ""  # the first one, for the report
 
     def __add__(self, other: "Faults") -> "Faults":
@@ -30,6 +32,8 @@ class Faults:
             reordered=self.reordered + other.reordered,
             altered=self.altered + other.altered,
             unexpected=self.unexpected + other.unexpected,
+            unkept=self.unkept + other.unkept,
+            unacknowledged=self.unacknowledged + other.unacknowledged,
             example=self.example or other.example,
         )
 
@@ -144,6 +148,33 @@ def check(received: bytes, sent: Numbered, sender: str, count: int) -> Faults:
     reading = Reading(sent, sender)
     reading.read(received)
     return reading.faults + order_faults(reading.numbers, count)
+
+
+def without_ids(received: bytes, owner: str) -> tuple[bytes, int]:
+    """Return what was received without the ids of the owner's archive, and how many those were.
+
+    owner: bare JID. ejabberd says each id twice, the second time as drafts of XEP-0313 did.
+    """
+    by = re.escape(owner.encode())
+    end = rb"[^>]*?(?:/>|></(?P=name)\s*>)"
+    pattern = (
+        rb"<(?P<name>%b)\b(?=[^>]*\bxmlns=['\"]%b['\"])(?=[^>]*\bby=['\"]" + by + rb"['\"])" + end
+    )
+    received, count = re.subn(pattern % (b"stanza-id", b"urn:xmpp:sid:0"), b"", received)
+    return re.sub(pattern % (b"archived", b"urn:xmpp:mam:tmp"), b"", received), count
+
+
+def without_delays(received: bytes, domain: str) -> tuple[bytes, int]:
+    """Return what was received without the delays the server stamped, and how many those were.
+
+    A delay says since when the server has had the message (XEP-0203, XEP-0160 §3).
+    """
+    pattern = (
+        rb"<delay\b(?=[^>]*\bxmlns=['\"]urn:xmpp:delay['\"])(?=[^>]*\bstamp=)"
+        rb"(?=[^>]*\bfrom=['\"](?:[^'\"]*@)?" + re.escape(domain.encode()) + rb"['\"])"
+        rb"[^>]*?(?:/>|(?<!/)>[^<]*</delay\s*>)"
+    )
+    return re.subn(pattern, b"", received)
 
 
 def same(inside: bytes, sent: bytes) -> bool:

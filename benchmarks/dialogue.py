@@ -23,6 +23,8 @@ STANZA = re.compile(
 )
 MECHANISM = re.compile(rb"<mechanism\b[^>]*>\s*([^<\s]+)\s*</mechanism\s*>")
 JID = re.compile(rb"<jid\b[^>]*>([^<]+)</jid\s*>")
+ENABLED = re.compile(rb"<(enabled|failed)\b[^>]*(?:/>|(?<!/)>.*?</\1\s*>)", re.DOTALL)
+RESUMABLE = re.compile(rb"\bresume=['\"](?:true|1)['\"]")
 BROKEN = re.compile(rb"<stream:error\b|</stream:stream\s*>")
 
 Steps = Generator[re.Pattern[bytes], re.Match[bytes], "Session"]
@@ -50,6 +52,16 @@ class Session:
     jid: str  # full
     mechanism: str
     cipher: str = "none"
+    counted: "Counted | None" = None  # XEP-0198, when it was enabled
+
+
+@attrs.define(eq=False)
+class Counted:
+    """The counters of XEP-0198 §4 for one session; they go on from load to load."""
+
+    sent: int = 0  # stanzas
+    received: int = 0  # stanzas, which is h in what we answer
+    acked: int = 0  # the server's last h
 
 
 @attrs.define(eq=False)
@@ -93,8 +105,19 @@ def header(domain: str) -> bytes:
     ).encode()
 
 
-def log_in(link: Link, server: Server, account: Account, tls: bool) -> Steps:
-    """Log in as clients do: SASL, bind, roster, initial presence and its echo."""
+def log_in(
+    link: Link,
+    server: Server,
+    account: Account,
+    tls: bool,
+    *,
+    manage: bool = False,
+    show: bool = True,
+) -> Steps:
+    """Log in as clients do: SASL, bind, roster, initial presence and its echo.
+
+    manage: enable stream management at the end; show: without it, no roster and no presence.
+    """
     if tls and server.tls_port is not None:
         link.secure()
     link.send(header(server.domain))
@@ -115,12 +138,24 @@ def log_in(link: Link, server: Server, account: Account, tls: bool) -> Steps:
     link.send(header(server.domain))
     yield FEATURES
     jid = yield from bind(link)
-    yield from appear(link, jid)
+    if show:
+        yield from appear(link, jid)
+    counted = None
+    if manage:
+        yield from enable(link)
+        counted = Counted()
     cipher = "none"
     if link.tls is not None:
         name, version, _bits = link.tls.cipher() or ("?", "?", 0)
         cipher = f"{version} {name}"
-    return Session(link=link, account=account, jid=jid, mechanism=mechanism, cipher=cipher)
+    return Session(
+        link=link,
+        account=account,
+        jid=jid,
+        mechanism=mechanism,
+        cipher=cipher,
+        counted=counted,
+    )
 
 
 def authenticate(
@@ -174,6 +209,14 @@ def appear(link: Link, jid: str) -> Generator[re.Pattern[bytes], re.Match[bytes]
             echoed = True
 
 
+def enable(link: Link) -> Generator[re.Pattern[bytes], re.Match[bytes], None]:
+    """Enable stream management with resumption (XEP-0198 §3, §5); raises Refused."""
+    link.send(b"<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+    answer = yield ENABLED
+    if answer[1] != b"enabled" or RESUMABLE.search(answer[0]) is None:
+        raise Refused(f"stream management: {answer[0]!r}")
+
+
 def register(link: Link, server: Server, account: Account, tls: bool) -> Steps:
     """Make an account in-band (XEP-0077 §3.1); one that exists is left as it is.
 
@@ -202,6 +245,8 @@ class Arrivals:
     server: Server
     tls: bool
     steps: Callable[[Link, Account], Steps] | None = None  # None: log_in
+    manage: bool = False  # with stream management
+    show: bool = True  # with roster and presence
     parallel: int = 16
     sessions: list[Session] = attrs.field(factory=list)
     queue: list[Account] = attrs.field(factory=list)
@@ -223,7 +268,7 @@ class Arrivals:
         port = self.server.tls_port if self.tls else None
         link = self.loop.connect(self.server.address, port or self.server.port)
         if self.steps is None:
-            steps = log_in(link, self.server, account, self.tls)
+            steps = log_in(link, self.server, account, self.tls, manage=self.manage, show=self.show)
         else:
             steps = self.steps(link, account)
         Dialogue(link=link, steps=steps, finished=self.finished).start()
@@ -236,7 +281,16 @@ class Arrivals:
             self.next()
 
 
-def bring(loop: Loop, server: Server, names: list[str], password: str, tls: bool) -> list[Session]:
-    """Return one session for each name, logged in."""
+def bring(
+    loop: Loop,
+    server: Server,
+    names: list[str],
+    password: str,
+    tls: bool,
+    *,
+    manage: bool = False,
+    show: bool = True,
+) -> list[Session]:
+    """Return one session for each name, logged in; manage and show as in log_in."""
     accounts = [Account(name, password) for name in names]
-    return Arrivals(loop=loop, server=server, tls=tls).bring(accounts)
+    return Arrivals(loop=loop, server=server, tls=tls, manage=manage, show=show).bring(accounts)

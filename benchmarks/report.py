@@ -98,7 +98,12 @@ def table(
         yield f"{load.title}  [{load.name}; CPU of the server for each {load.unit}]"
         yield row([name for name, _ in COLUMNS])
         for server in servers:
+            if load.only not in ("", server):
+                continue
             yield server_row(measurements, load.name, server)
+            ours = (one for one in measurements if (one.load, one.server) == (load.name, server))
+            for note in dict.fromkeys(one.note for one in ours if one.note):
+                yield from (f"    {line}" for line in note.splitlines())
         for verdict in verdicts:
             if verdict.target.load == load.name and verdict.passed is not None:
                 yield f"  {JUDGED}: {verdict.target}: {judged(verdict)} {verdict.word}"

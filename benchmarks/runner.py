@@ -1,6 +1,7 @@
 """Runs rounds of loads on servers in turn."""
 
 import gc
+import itertools
 import shutil
 import ssl
 from collections.abc import Callable, Sequence
@@ -26,8 +27,9 @@ from benchmarks.servers.certificate import write_certificate
 from benchmarks.servers.ejabberd import Ejabberd
 from benchmarks.servers.external import External
 from benchmarks.servers.imsuite import Imsuite
+from benchmarks.servers.profile import Profile
 from benchmarks.servers.prosody import GenerationalProsody, Prosody
-from benchmarks.servers.server import NotStarted, Server
+from benchmarks.servers.server import NotFilled, NotStarted, Server
 
 SERVERS: dict[str, type[Server]] = {
     "imsuite": Imsuite,
@@ -36,7 +38,17 @@ SERVERS: dict[str, type[Server]] = {
     "ejabberd": Ejabberd,
     "external": External,
 }
-BROKEN = (Closed, NotMeasured, NotStarted, OSError, Refused, ScramError, Stalled, ssl.SSLError)
+BROKEN = (
+    Closed,
+    NotFilled,
+    NotMeasured,
+    NotStarted,
+    OSError,
+    Refused,
+    ScramError,
+    Stalled,
+    ssl.SSLError,
+)
 
 
 @attrs.define(eq=False)
@@ -65,25 +77,32 @@ class Run:
             self.play_round(number, order)
 
     def play_round(self, number: int, order: Sequence[str]) -> None:
-        """Do all loads, each on all servers."""
-        stages: dict[str, Stage] = {}
-        try:
-            for load in self.loads:
-                for name in order:
-                    self.tell(f"round {number + 1}/{self.rounds}: {load.title}: {name}")
-                    if load.fresh:
-                        self.play_fresh(load, name, number)
-                    else:
-                        if name not in stages:
-                            stages[name] = self.stage(name, number)
-                        self.measurements.append(self.measured(load, stages[name]))
-        finally:
-            for stage in stages.values():
-                self.strike(stage)
+        """Do all loads, each on all servers; servers run as long as their profile is asked for."""
+        loads = [load for load in self.loads if number == 0 or not load.once]
+        for _, alike in itertools.groupby(loads, lambda load: load.profile):
+            stages: dict[str, Stage] = {}
+            try:
+                for load in alike:
+                    for name in order:
+                        if load.only in ("", name):
+                            self.play_load(load, name, number, stages)
+            finally:
+                for stage in stages.values():
+                    self.strike(stage)
+
+    def play_load(self, load: Load, name: str, number: int, stages: dict[str, Stage]) -> None:
+        """Do one load on one server, which is started if it is not among the stages."""
+        self.tell(f"round {number + 1}/{self.rounds}: {load.title}: {name}")
+        if load.fresh:
+            self.play_fresh(load, name, number)
+            return
+        if name not in stages:
+            stages[name] = self.stage(name, number, load.profile)
+        self.measurements.append(self.measured(load, stages[name]))
 
     def play_fresh(self, load: Load, name: str, number: int) -> None:
         """Do one load on a server of its own."""
-        stage = self.stage(name, number)
+        stage = self.stage(name, number, load.profile)
         try:
             self.measurements.append(self.measured(load, stage))
         finally:
@@ -103,11 +122,12 @@ class Run:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def stage(self, name: str, number: int) -> Stage:
+    def stage(self, name: str, number: int, profile: Profile) -> Stage:
         """Start a server with all accounts; when that fails every measurement on it will."""
         server = SERVERS[name](
             folder=self.folder / f"{name}-{len(self.started)}",
             certificate=self.folder / "certificate.pem",
+            profile=profile,
         )
         self.started.append(server)
         stage = Stage(Loop(), server, name, number, self.lengths)

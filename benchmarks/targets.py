@@ -19,12 +19,23 @@ class Target:
     load: str
     figure: str  # attribute of Measurement
     most: float
-    relative: bool  # to the better of the peers
+    relative: bool  # to the better of the peers, or to the base
     unit: str = ""
+    base: str = ""  # another load, on the same server
 
     def __str__(self) -> str:
         word = {"cpu": "CPU", "kib": "memory"}.get(self.figure, self.figure)
-        return f"{word} ≤ {self.most:g} {'× peer' if self.relative else self.unit}"
+        unit = f"× {self.base or 'peer'}" if self.relative else self.unit
+        return f"{word} ≤ {self.most:g} {unit}"
+
+    def value(self, measurements: Sequence[Measurement], server: str) -> float | None:
+        """Return the figure in the target's terms, None when it was not measured."""
+        own = figure(measurements, self.load, server, self.figure)
+        if self.base:
+            return ratio(own, figure(measurements, self.base, server, self.figure))
+        if self.relative:
+            return against_peers(measurements, self.load, server, self.figure)
+        return own
 
 
 def both(name: str) -> tuple[str, str]:
@@ -43,6 +54,17 @@ TARGETS = (
     Target("login-tls", "cpu", 0.6, True),
     Target("idle", "kib", 8.0, False, "KiB"),
     Target("idle-tls", "kib", 32.0, False, "KiB"),
+    *(Target(load, "cpu", 0.4, True) for load in ("managed", "managed-one", "managed-500")),
+    *(Target(load, "cpu", 0.05, True) for load in ("archive", "archive-one", "archive-100")),
+    # what durability adds is less than the whole
+    *(Target(load, "p50", 10.0, False, "ms") for load in ("archive-1000", "archive-4000")),
+    *(
+        Target(f"{profile}-{phase}", "cpu", 0.3, True)
+        for profile in ("offline-sql", "offline")
+        for phase in ("store", "drain")
+    ),
+    Target("page-1000000", "p50", 1.2, True, base="page-1000"),
+    Target("memory", "kib", 8192.0, False, "KiB"),
 )
 
 
@@ -83,12 +105,7 @@ def judge(measurements: Sequence[Measurement], server: str = JUDGED) -> list[Ver
     """Return the verdict on each target whose load was run."""
     loads = {one.load for one in measurements}
     return [
-        Verdict(
-            target,
-            against_peers(measurements, target.load, server, target.figure)
-            if target.relative
-            else figure(measurements, target.load, server, target.figure),
-        )
+        Verdict(target, target.value(measurements, server))
         for target in TARGETS
         if target.load in loads
     ]

@@ -186,7 +186,7 @@ def import_all() -> dict[str, Any]:
 @cache
 def features() -> dict[str, Any]:
     """Return word → class of all features, as the server finds them."""
-    registry = importlib.import_module("imsuite.core.registry")
+    registry = importlib.import_module("imsuite.app.registry")
     return dict(registry.all_features())
 
 

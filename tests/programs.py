@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import postgres
+
 DEBIAN_PYTHON = "/usr/bin/python3"  # for which Debian has python3-nbxmpp
 _IMPORT = """
 import gi
@@ -33,10 +35,20 @@ def _has_nbxmpp():
     return tried.returncode == 0
 
 
+def _has_postgres():
+    return bool(os.environ.get(postgres.VARIABLE)) or _has_initdb()
+
+
+def _has_initdb():
+    return postgres.programs() is not None
+
+
 # marker → (Debian's packages, whether it is there)
 PROGRAMS = {
     "needs_profanity": ("profanity", _has_profanity),
     "needs_nbxmpp": ("python3-nbxmpp gir1.2-soup-3.0 glib-networking", _has_nbxmpp),
+    "needs_postgres": ("postgresql", _has_postgres),  # a server: any
+    "needs_initdb": ("postgresql", _has_initdb),  # one that the test may stop
 }
 
 

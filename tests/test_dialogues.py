@@ -1,4 +1,4 @@
-"""Plays every dialogue: in memory, with handlers in random order, and over TCP."""
+"""Plays every dialogue: in memory, with handlers in random order, over TCP, and on PostgreSQL."""
 
 from pathlib import Path
 from random import Random
@@ -12,6 +12,7 @@ from imsuite.testing.memory import MemoryServer
 from imsuite.testing.pipes import MemoryStage
 from imsuite.testing.players import play
 from imsuite.testing.server import serve
+from tests.postgres import empty_database
 
 FILES = sorted((Path(__file__).parent / "dialogues").glob("*.txt"))
 files = pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
@@ -54,11 +55,22 @@ def test_in_any_order_of_one_stage(file, seed):
     play_in_memory(file, shuffle)
 
 
-@files
-def test_over_tcp(file):
+def play_over_tcp(file, store):
     dialogue = load(file)
     features = {word: {} for word in dialogue.features} | dialogue.feature_options
     streams = StreamOptions(**dialogue.stream_options)
-    with serve(dialogue.domains, features, streams=streams) as server:
+    with serve(dialogue.domains, features, streams=streams, store=store) as server:
         play(dialogue, server)
     assert server.failures.take() == []
+
+
+@files
+def test_over_tcp(file):
+    play_over_tcp(file, "sqlite:///:memory:")
+
+
+@files
+@pytest.mark.needs_postgres
+def test_on_postgresql(file):
+    """Architecture §8: one SQL for both databases."""
+    play_over_tcp(file, empty_database())

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from imsuite.core.registry import all_features
+from imsuite.app.registry import all_features
 from imsuite.testing.memory import MemoryServer
 from tests.helpers import holds
 

@@ -4,12 +4,20 @@ from benchmarks.loads.chat import ClosedChat, SteadyChat
 from benchmarks.loads.idle import IdleLoad
 from benchmarks.loads.load import Load
 from benchmarks.loads.logins import LoginLoad
+from benchmarks.loads.memory import MemoryLoad
+from benchmarks.loads.offline import OfflineLoad
+from benchmarks.loads.paging import PageLoad, PagingLoad, SearchLoad
 from benchmarks.loads.presence import PresenceLoad
+from benchmarks.servers.profile import ARCHIVE, MANAGEMENT, OFFLINE, OFFLINE_SQL, SEARCH
 
 SESSIONS = 200  # in pairs, for every chat load
 CONTACTS = 100
+ABSENT = 100  # accounts that others write to
 IN_FLIGHT = 20  # in a flood, per session
 ACCOUNTS = 600  # what the idle load needs at most, with its base
+ARCHIVE_IN_FLIGHT = 5  # per session: the peers need seconds for what is under way at the end
+ARCHIVE_RATE = 100  # messages a second that every server bears
+MILLION = 1_000_000
 LOGINS_AT_ONCE = 32  # some servers wait 40 ms for Nagle's algorithm: keep them busy all the same
 LOGIN_ACCOUNTS = 320
 
@@ -41,6 +49,133 @@ def transport_loads(tls: bool) -> tuple[Load, ...]:
     )
 
 
+def archive_loads() -> tuple[Load, ...]:
+    """Return chat that both archives keep; what the peers reach sets the sizes."""
+    return (
+        ClosedChat(
+            "archive",
+            f"chat with archive, {ARCHIVE_IN_FLIGHT} in flight",
+            False,
+            SESSIONS,
+            ARCHIVE_IN_FLIGHT,
+            whole=True,
+            profile=ARCHIVE,
+        ),
+        ClosedChat(
+            "archive-one",
+            "chat with archive, one in flight",
+            False,
+            SESSIONS,
+            1,
+            whole=True,
+            profile=ARCHIVE,
+        ),
+        *(
+            SteadyChat(
+                f"archive-{rate}",
+                f"chat with archive, {rate} a second",
+                False,
+                SESSIONS,
+                rate,
+                profile=ARCHIVE,
+                only="" if rate == ARCHIVE_RATE else "imsuite",
+            )
+            for rate in (ARCHIVE_RATE, 1000, 4000)
+        ),
+    )
+
+
+def managed_loads() -> tuple[Load, ...]:
+    """Return chat with stream management on both sides."""
+    return (
+        ClosedChat(
+            "managed",
+            f"chat with XEP-0198, {IN_FLIGHT} in flight",
+            False,
+            SESSIONS,
+            IN_FLIGHT,
+            profile=MANAGEMENT,
+        ),
+        ClosedChat(
+            "managed-one",
+            "chat with XEP-0198, one in flight",
+            False,
+            SESSIONS,
+            1,
+            profile=MANAGEMENT,
+        ),
+        SteadyChat(
+            "managed-500",
+            "chat with XEP-0198, 500 a second",
+            False,
+            SESSIONS,
+            500,
+            profile=MANAGEMENT,
+        ),
+    )
+
+
+def offline_loads() -> tuple[Load, ...]:
+    """Return storing and delivering, with each server's own storage and with SQLite."""
+    return tuple(
+        OfflineLoad(
+            f"{profile}-{phase}",
+            f"{what} ({where})",
+            False,
+            ABSENT,
+            phase == "drain",
+            profile=profile,
+        )
+        for profile, where in (
+            (OFFLINE_SQL, "peers: SQLite"),
+            (OFFLINE, "peers: files and Mnesia, not synced"),
+        )
+        for phase, what in (
+            ("store", "messages for absent accounts"),
+            ("drain", "stored messages delivered"),
+        )
+    )
+
+
+def reading_loads() -> tuple[Load, ...]:
+    """Return what reads archives; the peers have no index of words, and no big archive."""
+    small, big, paged = range(3)
+    return (
+        PagingLoad("paging", "an archive read by pages", False, paged, 100_000, profile=ARCHIVE),
+        *(
+            PageLoad(
+                f"page-{rows}",
+                f"a page from an archive of {rows}",
+                False,
+                owner,
+                rows,
+                profile=SEARCH,
+                only="imsuite",
+                once=True,
+            )
+            for owner, rows in ((big, MILLION), (small, 1_000))  # in one database
+        ),
+        *(
+            SearchLoad(
+                f"search-{kind}",
+                f"search in {MILLION} messages, {what}",
+                False,
+                big,
+                MILLION,
+                ranks,
+                profile=SEARCH,
+                only="imsuite",
+                once=True,
+            )
+            for kind, what, ranks in (
+                ("rare", "rare words", [(rank,) for rank in range(15_000, 15_050)]),
+                ("common", "common words", [(rank,) for rank in range(100, 150)]),
+                ("both", "two common words", [(rank, rank + 7) for rank in range(100, 150)]),
+            )
+        ),
+    )
+
+
 LOADS: dict[str, Load] = {
     load.name: load
     for load in (
@@ -48,5 +183,20 @@ LOADS: dict[str, Load] = {
         IdleLoad("idle-tls", "idle sessions, TLS", True),
         *transport_loads(False),
         *transport_loads(True),
+        *managed_loads(),
+        *archive_loads(),
+        *reading_loads(),
+        MemoryLoad(
+            "memory",
+            "memory while a million messages are archived",
+            False,
+            SESSIONS,
+            ARCHIVE_IN_FLIGHT,
+            profile=SEARCH,
+            only="imsuite",
+            named=True,
+            once=True,
+        ),
+        *offline_loads(),
     )
 }

@@ -11,6 +11,7 @@ from benchmarks.dialogue import Session, bring
 from benchmarks.figures import percentile
 from benchmarks.loop import Loop
 from benchmarks.processes import Span, cpu_seconds
+from benchmarks.servers.profile import BARE, Profile
 from benchmarks.servers.server import Server
 
 PASSWORD = "correct-horse-42"
@@ -29,6 +30,9 @@ class Lengths:
     window: float = 2.4  # seconds
     idle_sessions: int = 500
     settle: float = 1.5  # seconds before memory is read
+    offline: int = 50  # messages for each account that is absent
+    most_rows: int = 1_000_000  # in an archive
+    passing: int = 1_000_000  # messages while memory is watched
 
 
 @attrs.frozen
@@ -43,7 +47,7 @@ class Measurement:
     rate: float | None = None  # of these a second
     p50: float | None = None  # ms
     p99: float | None = None  # ms
-    kib: float | None = None  # for each idle session
+    kib: float | None = None  # for each idle session; of the load memory, growth in all
     late: float | None = None  # ms by which the generator's own sends were late, p99
     server_busy: float | None = None  # cores
     generator_busy: float | None = None  # cores
@@ -51,7 +55,16 @@ class Measurement:
     mechanism: str = ""
     cipher: str = ""
     faults: Faults = attrs.field(factory=Faults)
+    note: str = ""  # to be printed below the line
     failure: str = ""  # why there are no figures
+
+
+@attrs.frozen
+class Filled:
+    """An archive that was written from outside."""
+
+    start: int  # time of its first row, microseconds since 1970 UTC
+    said: str  # by what wrote it
 
 
 @attrs.define(eq=False)
@@ -66,13 +79,16 @@ class Stage:
     sessions: list[Session] = attrs.field(factory=list)
     crowd_key: tuple[str, int, bool] | None = None
     befriended: bool = False  # the subscriptions of the presence load are made
+    filled: dict[str, "Filled"] = attrs.field(factory=dict)  # archives, by account
+    measured: dict[str, "Measurement"] = attrs.field(factory=dict)  # of loads yet to come, by name
 
     def crowd(self, prefix: str, size: int, tls: bool) -> list[Session]:
         """Return so many sessions of accounts with a prefix, the same as before if they fit."""
         if self.crowd_key != (prefix, size, tls):
             self.clear()
             names = account_names(prefix, size)
-            self.sessions = bring(self.loop, self.server, names, PASSWORD, tls)
+            manage = self.server.profile.management
+            self.sessions = bring(self.loop, self.server, names, PASSWORD, tls, manage=manage)
             self.crowd_key = (prefix, size, tls)
         self.calm()
         return self.sessions
@@ -107,6 +123,10 @@ class Load(abc.ABC):
     name: str
     title: str
     tls: bool
+    profile: Profile = attrs.field(default=BARE, kw_only=True)  # what the servers are to do
+    only: str = attrs.field(default="", kw_only=True)  # the one server that can bear it; "": all
+    named: bool = attrs.field(default=False, kw_only=True)  # runs only when it is asked for
+    once: bool = attrs.field(default=False, kw_only=True)  # in the first round only
     unit: ClassVar[str]  # what the CPU time is divided by
     fresh: ClassVar[bool] = False  # needs a server that has done nothing before
 

@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import sqlite3
 from base64 import b64encode
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 
 from benchmarks.scram import stored_keys
-from benchmarks.servers.server import Server, package_version
+from benchmarks.servers.server import Archived, Server, package_version
 
 ITERATIONS = 10000  # as the other servers
 SALT = b"2a6f1c3e-benchmark-salt"
@@ -55,12 +57,12 @@ access_rules:
 shaper_rules:
   max_user_sessions: 10
   c2s_shaper: none
+  max_user_offline_messages: 1000000
 modules:
   mod_blocking: {{}}
   mod_caps: {{}}
   mod_disco: {{}}
   mod_last: {{}}
-  mod_offline: {{}}
   mod_ping: {{}}
   mod_privacy: {{}}
   mod_private: {{}}
@@ -69,6 +71,25 @@ modules:
   mod_vcard:
     search: false
   mod_version: {{}}
+"""
+
+# SQLite for what asks for it; everything else stays in Mnesia, as installed
+SQL = """
+sql_type: sqlite
+sql_database: "{database}"
+"""
+
+ARCHIVE = """
+  mod_mam:
+    default: always
+    db_type: sql
+"""
+MANAGEMENT = """
+  mod_stream_mgmt: {}
+"""
+OFFLINE = """
+  mod_offline:
+    db_type: {kind}
 """
 
 # run when ejabberd has started: its table of passwords is filled as if accounts were registered
@@ -87,7 +108,11 @@ class Ejabberd(Server):
     @classmethod
     def missing(cls) -> str | None:
         """Return why it cannot run here."""
-        return None if shutil.which("ejabberdctl") and libraries() else "ejabberd is not installed"
+        if not (shutil.which("ejabberdctl") and libraries()):
+            return "ejabberd is not installed"
+        if not any(Path("/usr/lib/erlang/lib").glob("p1_sqlite3-*")):
+            return "erlang-p1-sqlite3, which its archive needs, is not installed"
+        return None
 
     def version(self) -> str:
         """Return the version of the package."""
@@ -105,8 +130,38 @@ class Ejabberd(Server):
             "".join(f'{{passwd,{{<<"{name}">>,<<"{self.domain}">>}},{scram}}}.\n' for name in names)
         )
 
+    @property
+    def database(self) -> Path:
+        """The file with the archive."""
+        return self.folder / "ejabberd.sqlite"
+
+    def fill_archive(self, rows: Iterable[Archived]) -> str:
+        """Write what mod_mam_sql writes; the file and its indexes are of ejabberd's making."""
+        database = sqlite3.connect(self.database)
+        with database:
+            database.executemany(
+                "INSERT INTO archive (username, timestamp, peer, bare_peer, xml, txt, kind, nick)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'chat', '')",
+                (
+                    (
+                        row.owner,
+                        row.when,
+                        row.peer,
+                        row.peer.partition("/")[0],
+                        row.stanza.decode().replace(
+                            "<message", "<message xmlns='jabber:client'", 1
+                        ),
+                        row.body,
+                    )
+                    for row in rows
+                ),
+            )
+        database.close()
+        return ""
+
     def configure(self) -> None:
         """Write ejabberd.yml."""
+        (self.folder / "ready").unlink(missing_ok=True)
         text = CONFIGURATION.format(
             domain=self.domain,
             certificate=self.certificate,
@@ -114,6 +169,16 @@ class Ejabberd(Server):
             port=self.port,
             tls_port=self.tls_port,
         )
+        profile = self.profile
+        if profile.archive:
+            text += ARCHIVE
+        if profile.management:
+            text += MANAGEMENT
+        if profile.offline:
+            kind = "sql" if profile.sql else "mnesia"
+            text += OFFLINE.format(kind=kind)
+        if profile.archive or profile.sql:
+            text = SQL.format(database=self.database) + text
         (self.folder / "ejabberd.yml").write_text(text)
 
     def command(self) -> list[str]:

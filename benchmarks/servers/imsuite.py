@@ -1,11 +1,14 @@
 """imsuite: the one place that knows how it is configured and launched."""
 
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from base64 import b64encode
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
@@ -13,14 +16,15 @@ from typing import ClassVar
 import attrs
 
 from benchmarks.scram import stored_keys
-from benchmarks.servers.server import Server, free_port
+from benchmarks.servers.server import Archived, NotFilled, Server, free_port
 
+INSIDE = Path(__file__).with_name("inside.py")
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 ITERATIONS = 10000  # its default
 SALT = b"2a6f1c3e-benchmark-salt"
 
-# every feature that is on by default; no limit on rates, SCRAM without TLS for the plain loads
+# features of the profile; no limit on rates, SCRAM without TLS for the plain loads
 CONFIGURATION = """
 [server]
 listen = ["c2s:{address}:{port}", "c2s-tls:{address}:{tls_port}"]
@@ -32,12 +36,18 @@ rate = 0
 
 [hosts."{domain}"]
 certificate = "{certificate}"
+use = [{use}]
 
 [hosts."{domain}".features.starttls]
 required = false
 
 [hosts."{domain}".features.sasl]
 plaintext = true
+"""
+
+WITHOUT_SEARCH = """
+[hosts."{domain}".features.archive]
+search = false
 """
 
 
@@ -57,7 +67,7 @@ class Imsuite(Server):
         return None
 
     def version(self) -> str:
-        """Return version and commit, and the features it ran with."""
+        """Return version and commit."""
         try:
             number = metadata.version("imsuite")
         except metadata.PackageNotFoundError:
@@ -69,7 +79,7 @@ class Imsuite(Server):
             text=True,
             check=False,
         ).stdout.strip()
-        return f"imsuite {number} {commit}, its default features"
+        return f"imsuite {number} {commit}"
 
     @property
     def copy(self) -> Path:
@@ -77,9 +87,58 @@ class Imsuite(Server):
         return self.folder.parent / "imsuite-code"
 
     @property
+    def words(self) -> set[str]:
+        """The features it has, as the configuration calls them."""
+        features = self.copy / "imsuite" / "features"
+        found = [
+            *features.glob("*_*.py"),
+            *(path.parent for path in features.glob("*/__init__.py")),
+        ]
+        return {path.stem.partition("_")[2] for path in found}
+
+    @property
     def database(self) -> Path:
         """The file that holds the accounts."""
         return self.folder / "data" / "imsuite.db"
+
+    def fill_archive(self, rows: Iterable[Archived]) -> str:
+        """Write what the archive writes, and index it; its own code does both."""
+        return self.inside(
+            "fill",
+            (
+                json.dumps(
+                    (
+                        f"{row.owner}@{self.domain}",
+                        *row.peer.split("/", 1),
+                        row.sent,
+                        row.when,
+                        row.stanza.decode(),
+                    )
+                )
+                for row in rows
+            ),
+        )
+
+    def page_plan(self) -> str:
+        """Return the statement that reads a page, and SQLite's plan for it."""
+        return self.inside("plan", ())
+
+    def inside(self, word: str, lines: Iterable[str]) -> str:
+        """Return what inside.py prints, run with the copy of the code; raises NotFilled."""
+        with tempfile.TemporaryFile("w+") as given:
+            given.writelines(f"{line}\n" for line in lines)
+            given.seek(0)
+            done = subprocess.run(
+                [sys.executable, "-P", INSIDE, word, self.database],
+                env=self.environment(),
+                stdin=given,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode:
+            raise NotFilled(f"inside.py {word}: {done.stderr[-1000:]}")
+        return done.stdout
 
     def make_accounts(self, names: list[str], password: str) -> None:
         """Write the accounts into the database, as the other servers' are written to theirs.
@@ -114,14 +173,19 @@ class Imsuite(Server):
 
     def configure(self) -> None:
         """Write imsuite.toml."""
+        text = CONFIGURATION
+        if self.profile.archive and not self.profile.search:
+            text += WITHOUT_SEARCH
+        use = ["default", *(f"-{word}" for word in self.profile.left_out if word in self.words)]
         (self.folder / "imsuite.toml").write_text(
-            CONFIGURATION.format(
+            text.format(
                 address=self.address,
                 port=self.port,
                 tls_port=self.tls_port,
                 data=self.folder / "data",
                 domain=self.domain,
                 certificate=self.certificate,
+                use=", ".join(f'"{word}"' for word in use),
             )
         )
 

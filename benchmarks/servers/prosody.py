@@ -1,17 +1,22 @@
 """Prosody as installed, and with its generational garbage collector."""
 
 import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
 
 import attrs
 
 from benchmarks.scram import stored_keys
-from benchmarks.servers.server import Server, package_version
+from benchmarks.servers.server import Archived, Server, package_version
 
 # of what is installed and enabled: what a chat server needs, and what every server here has
 MODULES = (
     "roster saslauth tls disco private vcard blocklist ping time version lastactivity uptime "
     "user_account_management posix"
 ).split()
+MOST_IN_A_PAGE = 100  # 50 unless it is said
 ITERATIONS = 10000  # Prosody's default
 SALT = b"2a6f1c3e-benchmark-salt"
 
@@ -32,7 +37,11 @@ allow_unencrypted_plain_auth = true
 authentication = "internal_hashed"
 password_hash = "SHA-256"
 default_iteration_count = {iterations}
-storage = "internal"
+storage = {{ {stores} }}
+sql = {{ driver = "SQLite3"; database = "prosody.sqlite"; }}
+default_archive_policy = true
+archive_expires_after = "never"
+max_archive_query_results = {page}
 ssl = {{ key = "{certificate}"; certificate = "{certificate}"; }}
 c2s_direct_tls_ssl = {{ key = "{certificate}"; certificate = "{certificate}"; }}
 
@@ -49,11 +58,60 @@ class Prosody(Server):
     @classmethod
     def missing(cls) -> str | None:
         """Return why it cannot run here."""
-        return None if shutil.which("prosody") else "prosody is not installed"
+        if not shutil.which("prosody"):
+            return "prosody is not installed"
+        if not next(Path("/usr/lib").glob("*/lua/*/dbd/sqlite3.so"), None):
+            return "lua-dbi-sqlite3, which its archive needs, is not installed"
+        return None
 
     def version(self) -> str:
         """Return the version of the package, with the setting that was changed."""
         return f"Prosody {package_version('prosody')} {self.tuning}".strip()
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules that run."""
+        profile = self.profile
+        return [
+            *MODULES,
+            *(["mam"] if profile.archive else []),
+            *(["smacks"] if profile.management else []),
+            *(["offline"] if profile.offline else []),
+        ]
+
+    @property
+    def stores(self) -> dict[str, str]:
+        """What is kept elsewhere than in files."""
+        stores = {"archive": "sql"} if self.profile.archive else {}
+        return stores | ({"offline": "sql"} if self.profile.sql else {})
+
+    @property
+    def database(self) -> Path:
+        """The file with the archive."""
+        return self.folder / "prosody.sqlite"
+
+    def fill_archive(self, rows: Iterable[Archived]) -> str:
+        """Write what mod_storage_sql writes; the file and its indexes are of its making."""
+        database = sqlite3.connect(self.database)
+        with database:
+            database.executemany(
+                "INSERT INTO prosodyarchive"
+                ' (host, user, store, key, "when", "with", type, value)'
+                " VALUES (?, ?, 'archive', ?, ?, ?, 'xml', ?)",
+                (
+                    (
+                        self.domain,
+                        row.owner,
+                        str(uuid.uuid4()),
+                        row.when // 1_000_000,
+                        row.peer.partition("/")[0],
+                        row.stanza.decode(),
+                    )
+                    for row in rows
+                ),
+            )
+        database.close()
+        return ""
 
     def make_accounts(self, names: list[str], password: str) -> None:
         """Write the files of mod_auth_internal_hashed: one for each account, keys in hex."""
@@ -76,7 +134,9 @@ class Prosody(Server):
         text = CONFIGURATION.format(
             folder=self.folder,
             tuning=self.tuning,
-            modules=", ".join(f'"{name}"' for name in MODULES),
+            modules=", ".join(f'"{name}"' for name in self.modules),
+            stores=", ".join(f'{name} = "{kind}"' for name, kind in self.stores.items()),
+            page=MOST_IN_A_PAGE,
             address=self.address,
             port=self.port,
             tls_port=self.tls_port,

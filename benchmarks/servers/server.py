@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 
 from benchmarks.processes import family
+from benchmarks.servers.profile import BARE, Profile
 
 START = 60.0  # seconds a server may take to listen
 STOP = 3.0  # seconds it may take to end; then it is killed, nobody needs its files
@@ -18,6 +20,22 @@ STOP = 3.0  # seconds it may take to end; then it is killed, nobody needs its fi
 
 class NotStarted(Exception):
     """The server did not come up; the text has the end of what it said."""
+
+
+class NotFilled(Exception):
+    """An archive cannot be written from outside."""
+
+
+@attrs.frozen
+class Archived:
+    """A message in the archive of one account, as the account's server would have written it."""
+
+    owner: str  # name of the account
+    peer: str  # full JID of the other side
+    sent: bool  # by the owner
+    when: int  # microseconds since 1970 UTC, ascending
+    stanza: bytes  # with from and to, namespace jabber:client not said
+    body: str
 
 
 def free_port() -> int:
@@ -35,6 +53,7 @@ class Server(abc.ABC):
 
     folder: Path  # ours alone, made by start or make_accounts
     certificate: Path  # PEM: key and certificate of the domain
+    profile: Profile = BARE
     domain: str = "localhost"
     address: str = "127.0.0.1"
     port: int = attrs.field(factory=free_port)
@@ -61,6 +80,17 @@ class Server(abc.ABC):
     @abc.abstractmethod
     def command(self) -> list[str]:
         """Return the command that runs the server in the foreground."""
+
+    def fill_archive(self, rows: Iterable[Archived]) -> str:
+        """Put rows into the archives, in the order they came; it was started before, and stopped.
+
+        Returns what there is to say about it. Raises NotFilled where that cannot be done.
+        """
+        raise NotFilled(f"nobody knows how {type(self).__name__} stores an archive")
+
+    def page_plan(self) -> str:
+        """Return how the database finds a page of an archive, "" where that is not known."""
+        return ""
 
     def environment(self) -> dict[str, str]:
         """Return the environment of that command."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imsuite.core.session import Session
 
 _REQUESTS = ("get", "set")
-_GONE = StanzaError("recipient-unavailable")
+_GONE = "recipient-unavailable"
 
 
 def lost(session: Session, place: Place) -> None:
@@ -27,7 +27,7 @@ def lost(session: Session, place: Place) -> None:
     if stanza.kind == "message":
         host.spawn(_elsewhere(session, place, sender))
     elif stanza.kind == "iq" and stanza.attrs.get("type") in _REQUESTS:
-        host.refuse(_answerable(session, stanza), _GONE)
+        host.refuse(_answerable(session, stanza), StanzaError(_GONE))
 
 
 async def _elsewhere(session: Session, place: Place, sender: str) -> None:
@@ -40,12 +40,12 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
         passing.keep().note("XEP-0198 §5: its session ended before the client had it", session.full)
     try:
         if account.temporary:
-            raise _GONE
+            raise StanzaError(_GONE)
         later = host.switch(hooks.UNACKED).run(passing)
         if later is not None:
             await later
         if passing.record is None:
-            raise _GONE  # nobody could keep it
+            raise StanzaError(_GONE)  # nobody could keep it
         passing.complete()
     except Dropped:
         if passing.record is not None and passing.record.places:

@@ -100,7 +100,16 @@ class Outbox:
     judge: says how long a stanza may wait, while the client is inactive; tracker: counts.
     """
 
-    __slots__ = ("_bytes", "_closed", "_queue", "_urgent", "judge", "session", "tracker")
+    __slots__ = (
+        "_bytes",
+        "_closed",
+        "_queue",
+        "_stalled",
+        "_urgent",
+        "judge",
+        "session",
+        "tracker",
+    )
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -109,6 +118,7 @@ class Outbox:
         self._queue: deque[Place] = deque()
         self._urgent = 0  # places in the queue that do not wait for an inactive client
         self._bytes = 0
+        self._stalled = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -119,7 +129,7 @@ class Outbox:
 
     def put(self, place: Place) -> None:
         """Take a stanza: send it at once if nothing must wait, else at its turn."""
-        if not self._queue and place.ready and self.judge is None and not self._closed:
+        if not self._queue and place.ready and self.judge is None and not self._stalled:
             self._write(place)
             return
         stanza = place.stanza
@@ -152,8 +162,9 @@ class Outbox:
     def flush(self) -> None:
         """Send what may go now."""
         queue = self._queue
-        if self._closed:
-            self._give_up()
+        if self._stalled:
+            if self._closed:
+                self._give_up()
             return
         over = len(queue) > HELD or self._bytes > HELD_BYTES
         while queue and queue[0].ready and (self.judge is None or self._urgent or over):
@@ -183,9 +194,13 @@ class Outbox:
         assert self.tracker is not None
         self.tracker.number(self._queue)
 
+    def stall(self) -> None:
+        """Send nothing until the session has ended: its link is lost."""
+        self._stalled = True
+
     def close(self) -> None:
         """Send no more: the session has ended. What it did not get goes elsewhere."""
-        self._closed = True
+        self._stalled = self._closed = True
         if self.tracker is not None:
             for place in self.tracker.leftover():
                 self.session.lose(place)

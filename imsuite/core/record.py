@@ -93,6 +93,11 @@ class Ids:
         last = self._last = now if now > self._last else self._last + 1
         return last
 
+    @property
+    def last(self) -> int:
+        """The greatest id so far."""
+        return self._last
+
     def skip(self, last: int) -> None:
         """Give only ids greater than this one from now on."""
         self._last = max(self._last, last)
@@ -199,6 +204,12 @@ class Record:
     def note(self, rule: str, who: str = "") -> None:
         """Leave a line for `imsuitectl explain`: a constant text, and whom it concerns."""
         self.notes.append((self.host.clock.seconds(), rule, who))
+
+    def done(self) -> None:
+        """Let go of what has happened now, so that nobody has to search for cycles."""
+        self.places.clear()
+        self.rows.clear()
+        self.afterwards.clear()
 
     def refuse(self, why: Exception) -> None:
         """Tell the sender that the message could not be kept."""

@@ -30,12 +30,14 @@ class Session(Inbox):
     written, None while nothing ever did; presence: the last available presence it broadcast,
     None while it is unavailable; presence_since, since: when that came and when the session was
     bound, seconds of the host's clock; priority: of that presence; interested: it asked for the
-    roster and so receives pushes (RFC 6121 §2.2); lang: xml:lang of its stream.
+    roster and so receives pushes (RFC 6121 §2.2); lang: xml:lang of its stream; born: id of the
+    last message before it.
     """
 
     __slots__ = (
         "_stamp",
         "account",
+        "born",
         "directed",
         "full",
         "interested",
@@ -62,6 +64,7 @@ class Session(Inbox):
         self.interested = False
         self.directed: set[str] | None = None  # full or bare JIDs sent directed presence
         self.since = account.host.clock.seconds()
+        self.born = int(account.host.store.ids.last)
         self.lang = lang
         self._stamp = b" from=" + quoted(jid.full)
 

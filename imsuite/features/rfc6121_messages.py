@@ -70,7 +70,8 @@ class Messages(Feature):
         body = None if passing.record is None else passing.record.of(account.bare)
         sent = self.host.clock.seconds() if body is None else body.id / 1_000_000
         for session in others:
-            if session.since >= sent or not self._copied(passing, session):
+            came_later = body is not None and session.born >= body.id
+            if came_later or not self._copied(passing, session):
                 session.send(self._delayed(stanza, sent), passing.keep())
         raise Dropped
 

@@ -23,6 +23,14 @@ class StoreUnavailable(StoreError):
     """The database is closed, damaged, unreadable, or too busy."""
 
 
+class StoreUnknown(StoreUnavailable):
+    """The connection was lost while a transaction was being committed; it may be durable.
+
+    Whoever looks does it on the connection that writes: that one works again only after the lost
+    commit has come to its end, one way or the other.
+    """
+
+
 class StoreFull(StoreError):
     """There is no room left on the disk."""
 
@@ -75,6 +83,8 @@ class Dialect(Protocol):
     module: str  # of PEP 249, for adbapi
     shared: bool  # may other threads and processes see the same database?
     readers: int  # connections for reading; 0: one connection does everything
+    near: bool  # is a row found so quickly that the reactor may wait for it?
+    returns: bool  # does a database that is unavailable come back by itself?
 
     def open(self) -> None:
         """Take possession of the database. Raises StoreError."""
@@ -105,6 +115,12 @@ class Dialect(Protocol):
 
         version: of imsuite, about to change it; now: seconds since 1970 UTC.
         """
+
+    def holder(self, connection: Connection) -> str | None:
+        """Return which process has the database, "process N" and where; None if none has."""
+
+    def damage(self, connection: Connection) -> str | None:
+        """Return what is wrong inside the database, as far as a quick look shows."""
 
     def finish(self, connection: Connection) -> None:
         """Do what is useful before the last connection that writes is closed."""

@@ -196,6 +196,7 @@ class Groups:
                     self.log.failure("what follows a message failed")
             if record.origin is not None:
                 record.origin.kept()
+            record.done()
         self._finished(len(group))
 
     def _finished(self, count: int) -> None:

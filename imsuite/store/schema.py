@@ -50,7 +50,7 @@ def digest(step: str) -> str:
 
 
 def spell(step: str, words: Mapping[str, str]) -> str:
-    """Return a step in the words of one database: `{serial}`, `{blob}`."""
+    """Return a step in the words of one database: `{serial}`, `{blob}`, …."""
     for word, meaning in words.items():
         step = step.replace(f"{{{word}}}", meaning)
     return step
@@ -151,8 +151,9 @@ def _run(cursor: Cursor, dialect: Dialect, step: Step, applied: int, version: st
         known = dialect.error(error, writing=True)
         if isinstance(known, StoreError) and not isinstance(known, StoreConflict):
             raise known from error
+        why = str(error).partition("\n")[0]
         raise StoreError(
-            f"{dialect.name}: step {step.number + 1} of table {step.table} failed: {error}"
+            f"{dialect.name}: step {step.number + 1} of table {step.table} failed: {why}"
         ) from error
     cursor.execute(
         "INSERT INTO imsuite_steps VALUES (?, ?, ?, ?, ?)",

@@ -49,7 +49,13 @@ UNAVAILABLE = {
 
 
 # serial: a number given to a row is never given again, even after the row is gone
-WORDS = {"serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB"}
+# key: a number that is the row's place; clustered: the rows lie in the order of the primary key
+WORDS = {
+    "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "blob": "BLOB",
+    "key": "INTEGER PRIMARY KEY",
+    "clustered": "WITHOUT ROWID",
+}
 
 
 class Sqlite:
@@ -57,6 +63,8 @@ class Sqlite:
 
     log = Logger()
     module = "sqlite3"
+    near = True
+    returns = False
     words: Mapping[str, str] = WORDS
 
     def __init__(self, path: str | None, readers: int = 2) -> None:
@@ -236,6 +244,25 @@ class Sqlite:
         found = [(name.fullmatch(each.name), each) for each in path.parent.iterdir()]
         dated = [(match[1], each) for match, each in found if match]
         return [each for _, each in sorted(dated)]
+
+    def holder(self, connection: Connection) -> str | None:
+        """Return the process that holds the lock file."""
+        try:
+            lock = os.open(f"{self.path}.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return f"process {os.pread(lock, 20, 0).decode('ascii', 'replace').strip()}"
+        finally:
+            os.close(lock)
+        return None
+
+    def damage(self, connection: Connection) -> str | None:
+        """Return the first thing that SQLite finds to be wrong."""
+        (found,) = _own(connection).execute("PRAGMA quick_check(1)").fetchone()
+        return None if found == "ok" else found
 
     def finish(self, connection: Connection) -> None:
         """Let SQLite renew what it knows of the sizes of tables."""

@@ -281,7 +281,7 @@ class ClientStream:
     @property
     def congested(self) -> bool:
         """The client reads slowly: what is written now has to wait."""
-        return self.link.congested
+        return bool(self.link.congested)
 
     def start_tls(self) -> None:
         """Begin TLS; the client opens a new stream inside."""
@@ -336,6 +336,8 @@ class ClientStream:
         if self.session is session:
             self.session = None
         session.stream = None
+        if session.tracker is None:
+            session.make_outbox().stall()
         self.fail(StreamError("conflict"))
 
     # the end
@@ -385,6 +387,7 @@ class ClientStream:
             if session.tracker.detach():
                 session = None
         if session is not None:
+            session.make_outbox().stall()  # what comes for it now finds another way
             session.finish(lambda: self._unbind(session))
         elif self._logout is not None:
             self._logout()

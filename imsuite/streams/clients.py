@@ -157,4 +157,3 @@ class Clients:
             await self._emptied
             if late.active():
                 late.cancel()
-

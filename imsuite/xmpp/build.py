@@ -9,6 +9,7 @@ element means the same wherever it is put.
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import suppress
 from pyexpat import ErrorString, ExpatError, ParserCreate, XMLParserType
 from pyexpat.errors import XML_ERROR_UNDEFINED_ENTITY, XML_ERROR_XML_DECL, codes
@@ -222,7 +223,7 @@ class Builder:
 
 
 _names: dict[str, tuple[str, str]] = {}
-_builders: dict[str, Builder] = {}
+_mine = threading.local()  # a builder is in the middle of something while it works
 
 
 def _take_apart(name: str) -> tuple[str, str]:
@@ -245,12 +246,16 @@ def build(raw: bytes, ns: str) -> Element:
     Raises ValueError if raw is not exactly one well-formed element, or uses a prefix that it
     does not declare, or a comment, a processing instruction, a DTD or an entity.
     """
-    builder = _builders.get(ns)
+    try:
+        builders: dict[str, Builder] = _mine.builders
+    except AttributeError:
+        builders = _mine.builders = {}
+    builder = builders.get(ns)
     if builder is None:
         builder = Builder(f"<s xmlns='{_quoted(ns)}'>".encode(), ns)
-        if len(_builders) >= _MOST_BUILDERS:
-            _builders.popitem()[1].discard()
-        _builders[ns] = builder
+        if len(builders) >= _MOST_BUILDERS:
+            builders.popitem()[1].discard()
+        builders[ns] = builder
     return builder.build(raw)
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from imsuite.app.registry import GROUP, NoSuchFeature, all_features, chosen
-from imsuite.core import registry
+from imsuite.app import registry
 from imsuite.core.feature import Feature
 
 

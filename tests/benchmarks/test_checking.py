@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.checking import Faults, check
+from benchmarks.checking import Faults, check, without_delays, without_ids
 from benchmarks.messages import SIZE, Numbered, chat_message, flip
 
 SENDER = "u0001@localhost/bench"
@@ -143,3 +143,36 @@ def test_faults_add_up_and_keep_the_first_example():
 def test_attribute_values_are_escaped():
     odd = Numbered("message", 'a@b/"<', "chat", b"i", b"<body>#", b"</body>")
     assert odd.head.startswith(b"<message to='a@b/\"&lt;'")
+
+
+STANZA_ID = b"<stanza-id xmlns='urn:xmpp:sid:0' by='u0000@localhost' id='1'/>"
+ARCHIVED = b"<archived xmlns='urn:xmpp:mam:tmp' by='u0000@localhost' id='1'/>"
+DELAY = b"<delay xmlns='urn:xmpp:delay' from='localhost' stamp='2026-11-22T00:00:00Z'/>"
+
+
+@pytest.mark.parametrize(
+    "added", [STANZA_ID, ARCHIVED + STANZA_ID, STANZA_ID[:-2] + b"></stanza-id>"]
+)
+def test_stanza_id_of_the_own_archive_is_taken_out_and_counted(added):
+    """XEP-0313 §3.5"""
+    received = stanza(0) + stanza(1).replace(b"<body>", added + b"<body>")
+    assert without_ids(received, "u0000@localhost") == (stanza(0) + stanza(1), 1)
+
+
+def test_stanza_id_of_somebody_else_stays():
+    received = stanza(0).replace(b"</message>", STANZA_ID + b"</message>")
+    assert without_ids(received, "u0001@localhost") == (received, 0)
+
+
+@pytest.mark.parametrize(
+    "delay", [DELAY, DELAY[:-2] + b">Offline Storage</delay>", DELAY.replace(b"'loc", b"'u@loc")]
+)
+def test_delay_of_the_server_is_taken_out_and_counted(delay):
+    """XEP-0160 §3"""
+    received = stanza(0).replace(b"</message>", delay + b"</message>")
+    assert without_delays(received, "localhost") == (stanza(0), 1)
+
+
+def test_delay_of_somebody_else_stays():
+    received = stanza(0).replace(b"</message>", DELAY.replace(b"'loc", b"'x.loc") + b"</message>")
+    assert without_delays(received, "localhost") == (received, 0)

@@ -1,5 +1,7 @@
 """Statistics of the benchmark, and its judgement."""
 
+import itertools
+
 import pytest
 
 from benchmarks.figures import least, middle, percentile, ratio, spread
@@ -72,3 +74,21 @@ def test_failed_measurement_is_no_pass():
 
 def test_every_target_is_of_a_load_that_exists():
     assert {target.load for target in TARGETS} <= set(LOADS)
+
+
+def test_target_may_compare_two_loads_of_one_server():
+    measurements = [
+        measured("page-1000", "imsuite", p50=2.0),
+        measured("page-1000000", "imsuite", p50=2.2),
+    ]
+    (verdict,) = judge(measurements)
+    assert verdict.value == pytest.approx(1.1)
+    assert verdict.passed
+    (absent,) = judge(measurements[1:])
+    assert absent.passed is None
+
+
+def test_loads_of_a_profile_stand_together():
+    """Servers of a profile are started once in a round."""
+    profiles = [load.profile for load in LOADS.values()]
+    assert len([*itertools.groupby(profiles)]) == len(set(profiles))

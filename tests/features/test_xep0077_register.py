@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from imsuite.core.feature import At
-from imsuite.core.registry import all_features
+from imsuite.app.registry import all_features
 from imsuite.testing.memory import now
 from imsuite.testing.memory_link import MemoryTls
 from tests.helpers import holds, iq_error

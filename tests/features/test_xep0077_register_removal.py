@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from imsuite.core.interfaces import IArchive
 from imsuite.testing.memory import befriend, now
 from imsuite.testing.memory_link import MemoryTls
 from imsuite.xmpp.errors import StanzaError
@@ -117,6 +118,15 @@ TRACES = {
         "<iq type='set' id='6'><block xmlns='urn:xmpp:blocking'>"
         "<item jid='example.net'/></block></iq>",
     ),
+    "archive": (
+        "<iq type='set' id='7'><prefs xmlns='urn:xmpp:mam:2' default='always'>"
+        "<never><jid>nurse@example.com</jid></never></prefs></iq>",
+        "<message type='chat'><body>a note to oneself</body></message>",
+    ),
+    "push": (
+        "<iq type='set' id='8'><enable xmlns='urn:xmpp:push:0' jid='push.example.com' node='n'/>"
+        "</iq>",
+    ),
 }
 
 
@@ -141,6 +151,8 @@ def leave_traces(server, jid, paris):
     for stanzas in TRACES.values():
         for stanza in stanzas:
             assert not fitting(client.says(stanza), "<iq type='error'/>")
+    archive = server.host.find_feature(IArchive)
+    now(archive.set_days(str(client.jid.bare), 30))
     client.closes()
     server.advance(10)  # then its last activity is stored
     return server.login(jid)
@@ -152,8 +164,11 @@ def test_removal_removes_everything(server, host):
     leave_traces(server, "juliet@example.org/balcony", paris)
     before = rows(host)
     romeo = leave_traces(server, "romeo@example.org/orchard", paris)
+    romeo.says("<presence><priority>-1</priority></presence>")  # then messages wait for another
     server.login("tybalt@example.org/street").says(
         "<presence type='subscribe' to='romeo@example.org'/>"
+        "<message to='romeo@example.org'><body>Turn, villain.</body>"
+        "<no-permanent-store xmlns='urn:xmpp:hints'/></message>"
     )
     now(host.registrar.set_password("romeo", "wherefore art"))
 
@@ -164,7 +179,7 @@ def test_removal_removes_everything(server, host):
         for table in feature.tables
         if table.owner == "account"
     }
-    untouched = {name for name in owned if filled[name] == before[name]}
+    untouched = {name for name in (*owned, "offline") if filled[name] == before[name]}
     assert not untouched, "no trace of the account: add what fills them to TRACES"
 
     romeo.says(REMOVE)

@@ -9,7 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from imsuite.store.pool import Store
+from tests.postgres import Cluster, empty_database
 
+THREADS = "threads"  # SQLite's file, as a server uses it; "file": without threads
+POSTGRES = pytest.param("postgres", marks=pytest.mark.needs_postgres)  # "-inline": without threads
 START = 1_700_000_000.25  # seconds since 1970 UTC
 
 
@@ -66,13 +69,31 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def make(reactor, path):
-    """Make stores: by default on the file, with threads; all are closed at the end."""
+def url(path):
+    """URLs by kind: SQLite's file of the test, memory, a PostgreSQL database for the test."""
     made = []
 
-    def make(kind="threads"):
-        url = "sqlite:///:memory:" if kind == "memory" else f"sqlite://{path}"
-        store = Store(url, reactor, reactor if kind == "threads" else None)
+    def url(kind):
+        if kind == "memory":
+            return "sqlite:///:memory:"
+        if not kind.startswith("postgres"):
+            return f"sqlite://{path}"
+        if not made:
+            made.append(empty_database())
+        return made[0]
+
+    return url
+
+
+@pytest.fixture
+def make(reactor, url):
+    """Make stores, by kind or URL; all are closed at the end."""
+    made = []
+
+    def make(kind="threads", threads=None):
+        threads = kind in ("threads", "postgres") if threads is None else threads
+        address = kind if "://" in kind else url(kind)
+        store = Store(address, reactor, reactor if threads else None)
         made.append(store)
         return store
 
@@ -81,7 +102,28 @@ def make(reactor, path):
         reactor.wait(store.close())
 
 
-@pytest.fixture(params=["threads", "file", "memory"])
+@pytest.fixture(params=[THREADS, "file", "memory", POSTGRES])
 def store(request, make):
-    """The same promises hold in a file with threads, without, and in memory."""
+    """The same promises hold on every kind of database, with threads and without."""
     return make(request.param)
+
+
+@pytest.fixture(params=[THREADS, POSTGRES])
+def kind(request):
+    """What a server may be configured with."""
+    return request.param
+
+
+@pytest.fixture
+def threaded(kind, make):
+    """A store as a server has it."""
+    return make(kind)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A PostgreSQL server that tests may stop; it runs when a test begins and when it ends."""
+    made = Cluster()
+    made.start()
+    yield made
+    made.remove()

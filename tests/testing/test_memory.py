@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from imsuite.core.feature import At, Feature, answers
 from imsuite.core.options import option
-from imsuite.core.registry import NoSuchFeature
+from imsuite.app.registry import NoSuchFeature
 from imsuite.testing.memory import MemoryServer, now
 from imsuite.testing.memory_link import MemoryTls
 from imsuite.testing.patterns import Wire

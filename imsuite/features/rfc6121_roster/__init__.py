@@ -294,10 +294,12 @@ class RosterFeature(StreamFeature):
         stamped = stanza.amended({"from": account.bare})
         if self._blocks(account, stanza.to or ""):
             return
+        passing = Passing(stamped, account, account.jid)
         try:
-            later = self.host.router.route(Passing(stamped, account, account.jid))
+            later = self.host.router.route(passing)
             if later is not None:
                 await later
+            passing.complete()
         except Dropped:
             pass
 

@@ -181,6 +181,7 @@ def thaw(host: Host, session: Session, state: str) -> None:
     session.presence_since = value["presence_since"]
     session.priority = value["priority"]
     session.since = value["since"]
+    session.born = int(session.since * 1_000_000)
     session.interested = value["interested"]
     session.directed = set(value["directed"]) or None
     for word, kept in value["features"].items():
