@@ -47,6 +47,11 @@ class Pace:
             call(*args).addCallbacks(later.callback, later.errback)
         return True
 
+    def take(self, reading=False):
+        """Return what does the call that is next, so that others overtake it."""
+        call, args, later = (self._reads if reading else self._writes).popleft()
+        return lambda: call(*args).addCallbacks(later.callback, later.errback)
+
     def go_on(self):
         """Do all that waits, and hold nothing any more."""
         self.held = False

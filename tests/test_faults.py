@@ -35,7 +35,7 @@ class Bystanders:
             self._said += 1
             words = f"word {self._said}"
             one.send(f"<message to='{other.jid}' type='chat'><body>{words}</body></message>")
-            other.until(f"<body>{words}</body></message>".encode())
+            other.until(f"<body>{words}</body>.*?</message>".encode())
 
 
 @pytest.fixture(scope="module")

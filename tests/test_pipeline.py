@@ -126,3 +126,36 @@ class Pipeline(RuleBasedStateMachine):
 
 TestPipeline = Pipeline.TestCase
 TestPipeline.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+
+
+def test_a_message_that_waits_hides_what_came_after_it_from_the_archive():
+    """XEP-0313 §3.2: who goes on after the last message it was given misses none.
+
+    The first message waits for the account of its recipient, when it has its id already; the
+    second is durable before. Whoever asks meanwhile is given neither.
+    """
+    server = MemoryServer()
+    romeo = server.login("romeo@example.org/orchard")
+    other = server.login("romeo@example.org/other", available=False)
+    server.account("nurse@example.org")
+    server.login("juliet@example.org/balcony")
+    pace = Pace(server.store)
+    pace.held = True
+    text = "<message to='{}' type='chat'><body>{}</body></message>"
+    romeo.says(text.format("nurse@example.org", "one"))
+    loading = pace.take(reading=True)
+    other.says(text.format("juliet@example.org", "two"))
+    assert pace.step()
+
+    def given():
+        other.forget()
+        other.says("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
+        pace.step(reading=True)
+        return [word for word in ("one", "two") if f">{word}<" in "".join(other.received)]
+
+    assert given() == []
+    loading()
+    pace.go_on()
+    assert given() == ["one", "two"]
+    assert server.store.horizon is None
+    server.stop()

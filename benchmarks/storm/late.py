@@ -79,6 +79,11 @@ class LateStore:
         """As the store's, with commits that come late."""
         self._groups.append(record)
 
+    @property
+    def horizon(self) -> int | None:
+        """As the store's."""
+        return self._groups.horizon
+
     def settled(self) -> Deferred[None]:
         """As the store's."""
         return self._groups.settled()

@@ -3,7 +3,8 @@
 Of each file below $TORTURE_FROM whose name ends in .db, -wal or -journal a second one is kept below
 $TORTURE_TO, with what fsync and fdatasync have promised to be durable and nothing else. While the
 file $TORTURE_FULL exists, writing to those files fails for want of space once as many more bytes as
-that file says (a decimal number) are written. Linux only. */
+that file says (a decimal number) are written. Each sync takes $TORTURE_WAIT microseconds longer; with
+$TORTURE_LIES it does nothing to the second file. Linux only. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,6 +34,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kept *all;
 static const char *from, *to, *full;
 static size_t from_length;
+static useconds_t wait; /* microseconds before each sync */
+static int lies;
 static long long room = -1; /* bytes left on a full disk; -1: it is not full */
 
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
@@ -51,6 +54,8 @@ __attribute__((constructor)) static void begin(void) {
     to = getenv("TORTURE_TO");
     full = getenv("TORTURE_FULL");
     from_length = from ? strlen(from) : 0;
+    wait = getenv("TORTURE_WAIT") ? (useconds_t)atoi(getenv("TORTURE_WAIT")) : 0;
+    lies = getenv("TORTURE_LIES") != NULL;
 }
 
 static int ends(const char *text, const char *end) {
@@ -78,21 +83,37 @@ static struct kept *find(const char *name) {
     return all = each;
 }
 
-/* What is kept of an open file, NULL where it is none of ours; a socket is told apart quickly. */
-static struct kept *of(int fd) {
+/* Whether an open file is one of ours, and its name; a socket is told apart quickly. */
+static int is_ours(int fd, char *name, size_t size) {
     struct stat about;
     char link[64], path[4096];
     ssize_t length;
-    const char *name;
+    const char *found;
     if (!to || fstat(fd, &about) || !S_ISREG(about.st_mode))
-        return NULL;
+        return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     length = readlink(link, path, sizeof path - 1);
     if (length <= 0)
-        return NULL;
+        return 0;
     path[length] = 0;
-    name = inside(path);
-    return name ? find(name) : NULL;
+    found = inside(path);
+    if (found)
+        snprintf(name, size, "%s", found);
+    return found != NULL;
+}
+
+/* What is kept of an open file, NULL where it is none of ours; if it is, the lock is taken. */
+static struct kept *of(int fd) {
+    char name[1024];
+    if (!is_ours(fd, name, sizeof name))
+        return NULL;
+    pthread_mutex_lock(&lock);
+    return find(name);
+}
+
+static void leave(const struct kept *file) {
+    if (file)
+        pthread_mutex_unlock(&lock);
 }
 
 static void note(struct kept *file, off_t start, off_t end) {
@@ -157,14 +178,12 @@ static size_t allowed(size_t wanted) {
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off_t at) {
-    struct kept *file;
+    struct kept *file = of(fd);
     ssize_t done;
-    pthread_mutex_lock(&lock);
-    file = of(fd);
     if (file) {
         size_t most = allowed(size);
         if (!most && size) {
-            pthread_mutex_unlock(&lock);
+            leave(file);
             errno = ENOSPC;
             return -1;
         }
@@ -173,36 +192,30 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off_t at) {
     done = real_pwrite(fd, data, size, at);
     if (file && done > 0)
         note(file, at, at + done);
-    pthread_mutex_unlock(&lock);
+    leave(file);
     return done;
 }
 
-ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return pwrite64(fd, data, size, at); }
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
+    return pwrite64(fd, data, size, at);
+}
 
 ssize_t write(int fd, const void *data, size_t size) {
-    struct stat about;
-    off_t at;
-    if (!to || fstat(fd, &about) || !S_ISREG(about.st_mode))
-        return real_write(fd, data, size);
-    at = lseek(fd, 0, SEEK_CUR);
-    pthread_mutex_lock(&lock);
     struct kept *file = of(fd);
+    off_t at = file ? lseek(fd, 0, SEEK_CUR) : 0;
     ssize_t done = real_write(fd, data, size);
     if (file && done > 0)
         note(file, at, at + done);
-    pthread_mutex_unlock(&lock);
+    leave(file);
     return done;
 }
 
 int ftruncate64(int fd, off_t size) {
-    struct kept *file;
-    int done;
-    pthread_mutex_lock(&lock);
-    file = of(fd);
-    done = real_ftruncate(fd, size);
+    struct kept *file = of(fd);
+    int done = real_ftruncate(fd, size);
     if (file && !done)
         note(file, size, -1);
-    pthread_mutex_unlock(&lock);
+    leave(file);
     return done;
 }
 
@@ -210,18 +223,14 @@ int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
 
 /* The lock is held meanwhile: no write is later than the sync and in the copy all the same. */
 static int sync_with(int (*real)(int), int fd) {
-    struct kept *file;
+    struct kept *file = of(fd);
     int done;
-    pthread_mutex_lock(&lock);
-    file = of(fd);
-    if (!file)
-        pthread_mutex_unlock(&lock);
+    if (file && wait)
+        usleep(wait);
     done = real(fd);
-    if (file) {
-        if (!done && !getenv("TORTURE_LIES"))
-            keep(file, fd);
-        pthread_mutex_unlock(&lock);
-    }
+    if (file && !done && !lies)
+        keep(file, fd);
+    leave(file);
     return done;
 }
 

@@ -48,6 +48,7 @@ class Disk:
     copy: Path  # what of them is durable
     full: Path  # exists while the disk is full
     lies: bool = False  # it promises what it does not keep; to see that somebody notices
+    wait: int = 3000  # microseconds that a sync takes longer, as on a disk that turns
 
     @classmethod
     def make(cls, folder: Path, data: Path, *, lies: bool = False) -> Disk:
@@ -63,6 +64,7 @@ class Disk:
             "TORTURE_FROM": str(self.data),
             "TORTURE_TO": str(self.copy),
             "TORTURE_FULL": str(self.full),
+            "TORTURE_WAIT": str(self.wait),
             **({"TORTURE_LIES": "1"} if self.lies else {}),
         }
 

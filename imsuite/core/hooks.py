@@ -49,10 +49,20 @@ class Passing:
     account: the local account it concerns (the sender's on OUTGOING, the recipient's on
     INCOMING); sender: who sent it; session: the local session that sent it, if one did;
     target: the session it is addressed to, if it names one that exists; record: what it causes to
-    be written, None while nothing; afterwards: called once it went its way.
+    be written, None while nothing; afterwards: called once it went its way; waits: other stanzas
+    may go their way meanwhile.
     """
 
-    __slots__ = ("account", "afterwards", "record", "sender", "session", "stanza", "target")
+    __slots__ = (
+        "_waits",
+        "account",
+        "afterwards",
+        "record",
+        "sender",
+        "session",
+        "stanza",
+        "target",
+    )
 
     def __init__(
         self,
@@ -69,13 +79,28 @@ class Passing:
         self.target = target
         self.record: Record | None = None
         self.afterwards: list[Callable[[], object]] | None = None
+        self._waits = False
 
     def keep(self) -> Record:
         """Return what it causes to be written; from now on it has an id."""
         if self.record is None:
             host = self.account.host
             self.record = Record(host, self.stanza, host.store.ids, self.session)
+            if self._waits:
+                host.store.ids.waiting.add(self.record.id)
         return self.record
+
+    async def wait(self, later: Awaitable[None]) -> None:
+        """Wait until it has gone its way; the id that it may have stays open meanwhile."""
+        self._waits = True
+        if self.record is not None:
+            self.record.host.store.ids.waiting.add(self.record.id)
+        try:
+            await later
+        finally:
+            self._waits = False
+            if self.record is not None:
+                self.record.host.store.ids.waiting.discard(self.record.id)
 
     def after(self, function: Callable[[], object]) -> None:
         """Call a function once it went its way without an error, and what it wrote is durable."""

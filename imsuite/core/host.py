@@ -478,7 +478,7 @@ class Host:
         try:
             later = self.router.route(passing)
             if later is not None:
-                await later
+                await passing.wait(later)
             passing.complete()
         except Dropped:
             pass

@@ -27,6 +27,7 @@ class IStore(Interface):
     """The database. SQL is the common subset of SQLite and PostgreSQL, `?` for values."""
 
     ids = Attribute("gives ids to messages (core.record.Ids)")
+    horizon = Attribute("least id of a message that is not durable yet, or None")
 
     def append(record: Any) -> None:
         """Commit what a message causes to be written, in its turn, then let it go out."""

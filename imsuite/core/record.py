@@ -7,7 +7,8 @@ go out and does the sender hear that the server has it.
 
 from __future__ import annotations
 
-import secrets
+import os
+import struct
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from imsuite.core.outbox import Place
     from imsuite.core.session import Session
 
-_SALT = 63  # random bits beside the id, so that nobody can guess a public id
+_SALTS = struct.Struct("256Q")
 _BIGGEST = 1 << 63
 _BOTH = 32  # hexadecimal digits of a public id
 
@@ -79,13 +80,24 @@ class Body:
 
 
 class Ids:
-    """Gives ids to messages: the time in µs, or one more than the last where that is later."""
+    """Gives ids to messages: the time in µs, or one more than the last where that is later.
 
-    __slots__ = ("_clock", "_last")
+    waiting: ids of messages of which it is not decided yet what they cause.
+    """
+
+    __slots__ = ("_clock", "_last", "_salts", "waiting")
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._last = 0
+        self._salts: list[int] = []
+        self.waiting: set[int] = set()
+
+    def salt(self) -> int:
+        """Return 63 random bits, of which many are asked of the kernel at once."""
+        if not self._salts:
+            self._salts = [number >> 1 for number in _SALTS.unpack(os.urandom(_SALTS.size))]
+        return self._salts.pop()
 
     def next(self) -> int:
         """Return an id greater than all before."""
@@ -142,13 +154,13 @@ class Record:
         self.refused: Callable[[Exception], object] | None = None
         self._bodies: list[Body] = []
         if stanza is not None:
-            self._bodies.append(Body(ids.next(), secrets.randbits(_SALT), stanza.raw))
+            self._bodies.append(Body(ids.next(), ids.salt(), stanza.raw))
         self._held: dict[str, Body] = {}
 
     @property
     def id(self) -> int:
-        """When it came, µs since 1970 UTC; no other message has the same."""
-        return self._bodies[0].id
+        """When it came, µs since 1970 UTC; no other message has the same. 0: it is no message."""
+        return self._bodies[0].id if self._bodies else 0
 
     @property
     def salt(self) -> int:
@@ -176,7 +188,7 @@ class Record:
                 break
         else:
             if self._bodies[0].refs:  # changed on its way: another message, with its own id
-                body = Body(self._ids.next(), secrets.randbits(_SALT), stanza.raw)
+                body = Body(self._ids.next(), self._ids.salt(), stanza.raw)
                 self._bodies.append(body)
             else:
                 body = self._bodies[0]

@@ -102,7 +102,7 @@ class Session(Inbox):
     async def _finish(self, passing: Passing, later: Awaitable[None]) -> None:
         stanza = passing.stanza  # as it came, and is answered
         try:
-            await later
+            await passing.wait(later)
         except StreamError as why:
             self._fail(why)
             return

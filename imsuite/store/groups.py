@@ -29,7 +29,7 @@ from imsuite.store.dialect import (
 )
 
 MOST = 512  # records in one transaction
-CHUNKS = (32, 4)  # rows in one statement; a thread that runs few of them seldom waits for the GIL
+CHUNKS = (128, 32, 4)  # rows in one statement; a thread that runs few of them seldom waits for the GIL
 FIRST_PAUSE = 0.1  # seconds before a lost database is tried again; doubled up to the longest
 LONGEST_PAUSE = 5.0
 
@@ -114,6 +114,16 @@ class Groups:
         self._gathered.append(record)
         self._appended += 1
         self._go_on()
+
+    @property
+    def horizon(self) -> int | None:
+        """The least id of a message that is not durable yet, None where there is none.
+
+        Messages below it are complete: none of them can come later.
+        """
+        open_ids = [record.id for record in (*(self._writing or ()), *self._gathered) if record.id]
+        open_ids += self._store.ids.waiting
+        return min(open_ids, default=None)
 
     def settled(self) -> Deferred[None]:
         """Return what fires when all records so far are durable or were refused."""

@@ -299,6 +299,11 @@ class Store:
         """Return what fires when everything appended so far is durable or was refused."""
         return self._groups.settled()
 
+    @property
+    def horizon(self) -> int | None:
+        """The least id of a message that is not durable yet: those below it are complete."""
+        return self._groups.horizon
+
     def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
         """Call function(connection, *args), in its turn, on the connection that writes."""
         return self._on(self._writer, function, *args)

@@ -152,7 +152,7 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
             passing = Passing(stanza, None, sender)  # type: ignore[arg-type]  # no account
             later = self._server.route(passing)
             if later is not None:
-                await later
+                await passing.wait(later)
             passing.complete()
         except Dropped:
             pass

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from imsuite.core.feature import At, Feature, answers
 from imsuite.core.options import option
+from imsuite.core.record import public_id
 from imsuite.app.registry import NoSuchFeature
 from imsuite.testing.memory import MemoryServer, now
 from imsuite.testing.memory_link import MemoryTls
@@ -41,9 +42,11 @@ class Sample(Feature):
 def test_what_a_stanza_causes_has_happened_when_it_was_said(romeo, juliet):
     answer = romeo.says("<message to='juliet@example.org/balcony' id='1'><body>hi</body></message>")
     assert answer == []
+    (archived,) = now(romeo.server.store.query("SELECT id, salt FROM message"))
     assert juliet.received == [
         "<message from='romeo@example.org/orchard' to='juliet@example.org/balcony' id='1'>"
-        "<body>hi</body></message>"
+        f"<body>hi</body><stanza-id xmlns='urn:xmpp:sid:0' id='{public_id(*archived)}'"
+        " by='juliet@example.org'/></message>"
     ]
     assert juliet.stanzas[0].id == "1"
 

@@ -132,7 +132,7 @@ def test_parser_is_thrown_away_in_time():
 def test_namespaces_are_not_collected():
     for i in range(200):
         build(b"<a/>", f"urn:{i}")
-    assert len(module._builders) <= module._MOST_BUILDERS
+    assert len(module._mine.builders) <= module._MOST_BUILDERS
     for i in range(2 * module._MOST_NAMES):
         element = build(b"<n%d/>" % i, CLIENT)
         serialise(element, CLIENT)

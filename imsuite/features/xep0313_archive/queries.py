@@ -80,7 +80,9 @@ class Queries:
         store, owner = self.host.store, request.account.bare
         await store.settled()
         stable = await self.search.catch_up() if query.words else True
-        page: Page = await store.read(self._read, owner, query, wanted)
+        # nothing may come later between what the client is given now
+        horizon = () if store.horizon is None else (store.horizon,)
+        page: Page = await store.read(self._read, owner, query, wanted, horizon)
         for message in self._results(page, query, owner, session):
             session.send(message)
         return result(request.stanza, _fin(page, stable)), page.span if query.everything else None
@@ -90,13 +92,15 @@ class Queries:
         while session.stream is not None and session.stream.congested:
             await deferLater(self.host.clock, PATIENCE, lambda: None)
 
-    def _read(self, cursor: Any, owner: str, query: Query, wanted: rsm.Page) -> Page:
-        """Return one page; runs in a thread of the store."""
+    def _read(
+        self, cursor: Any, owner: str, query: Query, wanted: rsm.Page, horizon: tuple[int, ...]
+    ) -> Page:
+        """Return one page of what is below the horizon; runs in a thread of the store."""
 
         def known(*uids: str | None) -> list[int]:
             return [find(cursor, owner, uid) for uid in uids if uid is not None]
 
-        after, before = known(query.after), known(query.before)
+        after, before = known(query.after), [*known(query.before), *horizon]
         source, values = EVERYTHING, ()
         if query.words is not None:
             if not query.words:
