@@ -16,6 +16,13 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "imsuite"
 TESTS = ROOT / "tests"
+# directories of tests that mirror something else than a directory of imsuite/
+MIRRORED = {
+    "benchmarks": "benchmarks",
+    "benchmarks/loads": "benchmarks/loads",
+    "benchmarks/servers": "benchmarks/servers",
+    "durability": "benchmarks/torture",
+}
 SHIPPED = TESTS / "shipped_steps.json"
 
 # docs/architecture.md §1

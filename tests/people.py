@@ -42,6 +42,11 @@ class Ears:
         self._told = Counter()
         self._changed = Condition()
 
+    def heard(self, *event):
+        """Tell whether that event was told and nobody has asked for it."""
+        with self._changed:
+            return self._told[event] > 0
+
     def tell(self, *event):
         """Note an event."""
         with self._changed:

@@ -8,13 +8,14 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 from threading import Condition, Thread
 from urllib.parse import urlsplit
+
+from benchmarks.ports import free_port
 
 VARIABLE = "IMSUITE_TEST_POSTGRES"  # URL of a server to use instead; its user may make databases
 PATIENCE = 60  # seconds
@@ -51,7 +52,7 @@ class Cluster:
         self.password = secrets.token_urlsafe(12)
         self.directory = Path(tempfile.mkdtemp(prefix="imsuite-postgres-"))
         self.socket = self.directory
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
         self._ready = Condition()
         self._lines: list[str] = []
@@ -174,12 +175,6 @@ def _as_owner() -> list[str]:
     if os.geteuid() != 0:
         return ends
     return [*ends, f"--reuid={OWNER}", f"--regid={OWNER}", "--init-groups"]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def run_sql(url: str, *statements: str) -> list[tuple]:

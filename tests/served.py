@@ -4,13 +4,13 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Thread
 
+from benchmarks.ports import free_ports
 from imsuite.app.commands import find
 from imsuite.app.reaching import reach
 from imsuite.app.tap import read_config
@@ -37,10 +37,13 @@ class Served:
         self.ca_file = str(ca_file)
         self._lines = []
         self._changed = Condition()
+        self._start()
+
+    def _start(self):
         self._ended = False
         self._process = subprocess.Popen(
-            [BIN / "twistd", "-n", "--pidfile=", "imsuite", "--config", config],
-            cwd=Path(config).parent,
+            [BIN / "twistd", "-n", "--pidfile=", "imsuite", "--config", self.config],
+            cwd=Path(self.config).parent,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -99,6 +102,17 @@ class Served:
         """Return the sessions of an account or a resource."""
         return self.ask("sessions", jid=jid)
 
+    def restart(self, ending):
+        """End it by a signal, and start it again on what it left behind."""
+        self._process.send_signal(ending)
+        self._process.wait(PATIENCE)
+        self._reader.join()
+        self._process.stdout.close()
+        with self._changed:
+            self._lines.clear()
+        self._start()
+        self.logs("imsuite serves")
+
     def stop(self):
         """End it; everything has to be in order."""
         self._process.send_signal(signal.SIGTERM)
@@ -111,17 +125,6 @@ class Served:
             self._process.stdout.close()
         assert "Server Shut Down" in self.log, self.log
         assert not FAULT.search(self.log), self.log
-
-
-def free_ports(count):
-    """Return ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def _gather_certificates(folder, ca_file):

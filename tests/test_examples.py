@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from benchmarks.ports import free_port, free_ports
 from imsuite.app.registry import all_features
 from imsuite.testing.memory import MemoryServer
 from tests.helpers import holds
@@ -51,13 +52,6 @@ def running(arguments, folder, **environment):
     assert process.returncode == -signal.SIGTERM  # twistd ends as the signal would have ended it
 
 
-def free_port():
-    """Return a port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return str(sock.getsockname()[1])
-
-
 def answers(port):
     """Open a stream and tell whether STARTTLS is offered."""
     with socket.create_connection(("127.0.0.1", int(port)), PATIENCE) as sock:
@@ -72,7 +66,7 @@ def answers(port):
 
 def test_the_embedding_example_serves_a_page_and_a_stream(tmp_path):
     """docs/embedding.md: the server is a service among others."""
-    port, web_port = free_port(), free_port()
+    port, web_port = map(str, free_ports(2))
     tac = str(ROOT / "examples" / "embedded.tac")
     with running(["-y", tac], tmp_path, PORT=port, WEB_PORT=web_port):
         assert answers(port)
@@ -85,7 +79,7 @@ def test_the_five_lines_of_the_document_start_a_server(tmp_path):
     """docs/embedding.md: what it prints is what runs."""
     text = (ROOT / "docs" / "embedding.md").read_text()
     lines = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
-    port = free_port()
+    port = str(free_port())
     config = tmp_path / "imsuite.toml"
     config.write_text(f'[server]\nlisten = ["c2s:127.0.0.1:{port}"]\ndata = "{tmp_path}/data"\n')
     tac = tmp_path / "five.tac"

@@ -131,19 +131,20 @@ TestPipeline.settings = settings(max_examples=80, stateful_step_count=30, deadli
 def test_a_message_that_waits_hides_what_came_after_it_from_the_archive():
     """XEP-0313 §3.2: who goes on after the last message it was given misses none.
 
-    The first message waits for the account of its recipient, when it has its id already; the
+    The first message waits until it is known what it retracts, when it has its id already; the
     second is durable before. Whoever asks meanwhile is given neither.
     """
     server = MemoryServer()
     romeo = server.login("romeo@example.org/orchard")
     other = server.login("romeo@example.org/other", available=False)
-    server.account("nurse@example.org")
     server.login("juliet@example.org/balcony")
     pace = Pace(server.store)
     pace.held = True
-    text = "<message to='{}' type='chat'><body>{}</body></message>"
-    romeo.says(text.format("nurse@example.org", "one"))
-    loading = pace.take(reading=True)
+    text = "<message to='{0}' type='chat' id='{1}'><body>{1}</body></message>"
+    retract = "<retract xmlns='urn:xmpp:message-retract:1' id='zero'/></message>"
+    one = text.format("juliet@example.org", "one").replace("</message>", retract)
+    romeo.says(one)
+    looking = pace.take(reading=True)
     other.says(text.format("juliet@example.org", "two"))
     assert pace.step()
 
@@ -154,8 +155,51 @@ def test_a_message_that_waits_hides_what_came_after_it_from_the_archive():
         return [word for word in ("one", "two") if f">{word}<" in "".join(other.received)]
 
     assert given() == []
-    loading()
+    looking()
     pace.go_on()
     assert given() == ["one", "two"]
     assert server.store.horizon is None
+    server.stop()
+
+
+def test_an_answer_says_that_what_was_sent_before_the_request_is_durable():
+    """Also a client without XEP-0198 can know: it asks something, such as a ping."""
+    server = MemoryServer()
+    romeo = server.login("romeo@example.org/orchard")
+    server.login("juliet@example.org/balcony")
+    pace = Pace(server.store)
+    pace.held = True
+    ping = "<iq type='get' id='{}'><ping xmlns='urn:xmpp:ping'/></iq>"
+    message = "<message to='juliet@example.org' type='chat'><body>hi</body></message>"
+    assert "result" in romeo.says(ping.format("before"))[0]
+    assert romeo.says(message + ping.format("after")) == []
+    pace.step()
+    (got,) = romeo.received[1:]
+    assert "id='after'" in got
+    romeo.forget()
+    assert romeo.says(message + ping.format("refused")) == []
+    pace.step(StoreFull("no room"))
+    assert ["type='error'" in romeo.received[0], "type='result'" in romeo.received[1]] == [True] * 2
+    server.failures.take()
+    server.stop()
+
+
+def test_ids_are_given_in_the_order_in_which_messages_go_out():
+    """XEP-0313 §3.2: live and in the archive the order is the same."""
+    server = MemoryServer()
+    romeo = server.login("romeo@example.org/orchard")
+    other = server.login("romeo@example.org/other", available=False)
+    server.login("juliet@example.org/balcony")
+    server.account("nurse@example.org")
+    pace = Pace(server.store)
+    pace.held = True
+    text = "<message to='{0}' type='chat'><body>{1}</body></message>"
+    romeo.says(text.format("nurse@example.org", "one"))  # whose account is not loaded
+    other.says(text.format("juliet@example.org", "two"))
+    pace.go_on()
+    rows = server.store.query(
+        "SELECT m.raw FROM archive a JOIN message m ON m.id = a.id WHERE a.owner = ? ORDER BY a.id",
+        "romeo@example.org",
+    ).result
+    assert [b">two<" in rows[0][0], b">one<" in rows[1][0]] == [True, True]
     server.stop()

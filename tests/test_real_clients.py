@@ -5,6 +5,7 @@ Profanity, slixmpp and nbxmpp connect to `twistd -n imsuite` over TLS and check 
 
 import itertools
 import json
+import re
 import ssl
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -362,7 +363,7 @@ def test_client_believes_the_capabilities_of_the_server_and_of_a_friend(pair):
 
 
 def test_ids_that_only_the_server_may_give_are_taken_away(pair):
-    """XEP-0359 §3: a forged one does not arrive, and what the client calls the message does."""
+    """XEP-0359 §3: only the archive's own arrives, and what the client calls the message does."""
     one, other = pair
     message = one.call(one.client.make_message, other.jid, "See how she leans her cheek!")
     message["origin_id"]["id"] = "mine"
@@ -371,4 +372,6 @@ def test_ids_that_only_the_server_may_give_are_taken_away(pair):
     other.hears(one.bare, "See how she leans her cheek!")
     (heard,) = other.messages
     assert heard["origin_id"]["id"] == "mine"
-    assert heard["stanza_id"]["id"] == ""
+    assert heard["stanza_id"]["by"] == other.bare
+    assert re.fullmatch("[0-9a-f]{32}", heard["stanza_id"]["id"])
+    assert len(heard.xml.findall("{urn:xmpp:sid:0}stanza-id")) == 1

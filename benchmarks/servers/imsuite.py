@@ -15,8 +15,9 @@ from typing import ClassVar
 
 import attrs
 
+from benchmarks.ports import free_port
 from benchmarks.scram import stored_keys
-from benchmarks.servers.server import Archived, NotFilled, Server, free_port
+from benchmarks.servers.server import Archived, NotFilled, Server
 
 INSIDE = Path(__file__).with_name("inside.py")
 ROOT = Path(__file__).parents[2]

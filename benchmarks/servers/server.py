@@ -11,6 +11,7 @@ from pathlib import Path
 
 import attrs
 
+from benchmarks.ports import free_port
 from benchmarks.processes import family
 from benchmarks.servers.profile import BARE, Profile
 
@@ -36,15 +37,6 @@ class Archived:
     when: int  # microseconds since 1970 UTC, ascending
     stanza: bytes  # with from and to, namespace jabber:client not said
     body: str
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @attrs.define(eq=False)

@@ -81,6 +81,7 @@ class Diary:
     seen: list[Seen] = attrs.field(factory=list)
     settled: int = 0  # how much of `heard` the server knows to have arrived
     unsure: set[int] = attrs.field(factory=set)  # places in `heard` that may come once more
+    left: set[int] = attrs.field(factory=set)  # likewise, if a crash undid the end of a session
 
     @property
     def account(self) -> str:
@@ -95,6 +96,11 @@ class Diary:
     def settle(self) -> None:
         """Note that the server knows of all that was heard so far."""
         self.settled = len(self.heard)
+
+    def leave(self) -> None:
+        """Note that the session has ended in order, if the server lives long enough to know it."""
+        self.left.update(range(self.settled, len(self.heard)))
+        self.settle()
 
     def unsettle(self) -> None:
         """Note that the session is over, and nobody told the server what had arrived."""

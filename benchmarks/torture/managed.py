@@ -127,7 +127,7 @@ class Managed(Device):
             self._acknowledge()
             await stream.drain()
             self.sm_id = None
-            self.diary.settle()
+            self.diary.leave()
             self.away = away
             await stream.end()
         finally:

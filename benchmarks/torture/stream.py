@@ -23,7 +23,7 @@ HEADER = (
     "<stream:stream xmlns='jabber:client' version='1.0' to='{}'"
     " xmlns:stream='http://etherx.jabber.org/streams'>"
 )
-PATIENCE = 30.0  # seconds for anything the server has to answer while it runs
+PATIENCE = 10.0  # seconds for anything the server has to answer while it runs
 BUFFER = 2**18  # bytes that may wait to be sent before a writer waits
 
 
@@ -69,6 +69,7 @@ class Stream:
         self._reader = reader
         self._writer = writer
         self._ready: deque[Element] = deque()
+        self._said = ""  # what was sent last
         self._restart()
 
     def _restart(self) -> None:
@@ -140,11 +141,16 @@ class Stream:
         return element
 
     async def read(self, patience: float | None = PATIENCE) -> Element:
-        """Return the next element. Raises Gone at the end of the stream, however it ends."""
+        """Return the next element.
+
+        Raises Gone at the end of the stream, however it ends, and Wrong where nothing comes.
+        """
         while not self._ready:
             reading = self._reader.read(2**16)
             try:
                 data = await (asyncio.wait_for(reading, patience) if patience else reading)
+            except TimeoutError:
+                raise Wrong(f"no answer in {patience} s to {self._said}") from None
             except ENDED as why:
                 raise Gone(f"{type(why).__name__} {why}") from None
             if not data:
@@ -180,6 +186,7 @@ class Stream:
 
     def write(self, text: str) -> None:
         """Send; what happens to it nobody knows."""
+        self._said = text[:200]
         if not self._writer.is_closing():
             self._writer.write(text.encode())
 

@@ -19,7 +19,7 @@ from benchmarks.torture.stream import Gone
 from benchmarks.torture.subjects import Subject
 from benchmarks.torture.verdict import Verdict, judge
 
-PATIENCE = 30.0  # seconds for everybody to be there again, and for the last acknowledgement
+PATIENCE = 30.0  # seconds for everybody to be there again, and to acknowledge the last message
 MOMENTS = ("time", "time", "said", "acknowledged", "heard")
 FAULT = re.compile(r".*(?:Traceback|Unhandled|#error\]|#critical\]).*")
 EXPECTED = re.compile("no room left on the disk|messages wait for the database")
@@ -39,7 +39,8 @@ async def until(is_so: Callable[[], bool], patience: float) -> bool:
 class Torture:
     """What is done to whom.
 
-    pause: seconds between two faults at most; sorts: ids of archives have to ascend.
+    pause: seconds between two faults at most; sorts: ids of archives have to ascend; waits:
+    seconds before each look at the archives, of which one has to find nothing wrong.
     """
 
     subject: Subject
@@ -47,6 +48,7 @@ class Torture:
     dice: random.Random
     pause: float = 1.0
     sorts: bool = True
+    waits: tuple[float, ...] = (0.1, 1.0, 3.0)  # what was acknowledged last may be on its way
     _tasks: list[asyncio.Task[None]] = attrs.field(factory=list)
 
     @property
@@ -256,7 +258,7 @@ class Torture:
             waiting = [f"{it}: {it.unacknowledged}" for it in everybody if it.unacknowledged]
             self.ledger.complain(f"no acknowledgement came: {waiting}")
         verdict = Verdict()
-        for wait in (0.1, 1.0, 3.0):  # what was acknowledged last may be on its way
+        for wait in self.waits:
             await asyncio.sleep(wait)
             verdict = judge(self.ledger, await self._archives(), sorts=self.sorts)
             if verdict.good:

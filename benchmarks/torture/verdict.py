@@ -112,6 +112,7 @@ def _judge_hearing(
     ids = {entry.key: entry.id for entry in entries if entry.key}
     times: Counter[tuple[str, int]] = Counter()
     unsure: set[tuple[str, int]] = set()
+    crashed = bool(CRASHES & ledger.faults.keys())
     for place, heard in enumerate(diary.heard):
         said = ledger.said.get(heard.key)
         what = f"{diary.device} heard {heard.device} {heard.number} ({heard.way})"
@@ -131,7 +132,7 @@ def _judge_hearing(
             if times[heard.key] and not again:
                 verdict.add("DUPLICATED on delivery", what)
             times[heard.key] += 1
-        if place in diary.unsure:
+        if place in diary.unsure or (crashed and place in diary.left):
             unsure.add(heard.key)
     _judge_order_heard(verdict, diary, unsure, sorts)
     known = {heard.key for heard in diary.heard}

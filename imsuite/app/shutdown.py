@@ -8,6 +8,8 @@ from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from imsuite.xmpp.errors import ImsuiteError
+
 
 class OrderedService(MultiService):
     """MultiService stops all its children at once; here each waits for the one after it."""
@@ -31,5 +33,9 @@ class OrderedService(MultiService):
                 done = service.stopService()
                 if isinstance(done, Awaitable):
                     await done
+            except ImsuiteError as why:  # foreseen: such as a store that is gone
+                self.log.error(
+                    "{service} did not stop well: {why}", service=service.name, why=str(why)
+                )
             except Exception:
                 self.log.failure("{service} did not stop well", service=service.name)

@@ -38,6 +38,7 @@ from imsuite.auth.secrets import TooBusy
 from imsuite.rules import sasl, scram
 from imsuite.rules.sasl import BINDINGS, Challenge, Failure, Offer, SaslOptions
 from imsuite.xmpp.address import InvalidAddress
+from imsuite.xmpp.errors import ImsuiteError
 
 NONCE = 18  # random octets of our part of a SCRAM nonce
 
@@ -333,6 +334,9 @@ class ScramMechanism:
             verifier, known = await checker.verifier(self._username, self._hash)
         except CancelledError:
             raise
+        except ImsuiteError as why:
+            self._host._log.error("nobody can log in: {why}", why=str(why))
+            return Failure("temporary-auth-failure", "try again later")
         except Exception:
             self._host._log.failure("no verifier for {account}", account=self._username)
             return Failure("temporary-auth-failure", "internal error")

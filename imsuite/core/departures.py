@@ -35,6 +35,9 @@ class Departures:
     async def _unbind(self, session: Session, done: Deferred[None]) -> None:
         try:
             await session.account.host.unbind(session)
+            if session.outbox is not None and len(session.outbox):
+                # what is being committed finds another way before somebody takes its place
+                await session.account.host.store.settled()
         finally:
             if self._leaving.get(session.full) is done:
                 del self._leaving[session.full]

@@ -49,14 +49,15 @@ class Passing:
     account: the local account it concerns (the sender's on OUTGOING, the recipient's on
     INCOMING); sender: who sent it; session: the local session that sent it, if one did;
     target: the session it is addressed to, if it names one that exists; record: what it causes to
-    be written, None while nothing; afterwards: called once it went its way; waits: other stanzas
-    may go their way meanwhile.
+    be written, None while nothing; afterwards: called once it went its way; came: id that
+    it has had since before, 0 for none.
     """
 
     __slots__ = (
         "_waits",
         "account",
         "afterwards",
+        "came",
         "record",
         "sender",
         "session",
@@ -80,6 +81,7 @@ class Passing:
         self.record: Record | None = None
         self.afterwards: list[Callable[[], object]] | None = None
         self._waits = False
+        self.came = 0
 
     def keep(self) -> Record:
         """Return what it causes to be written; from now on it has an id."""

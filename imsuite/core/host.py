@@ -492,4 +492,7 @@ class Host:
         return done
 
     def _log_failure(self, failure: Failure) -> None:
-        self.log.failure("{host}: something failed", failure, host=self.domain)
+        if failure.check(ImsuiteError):  # type: ignore[no-untyped-call]
+            self.log.error("{host}: {why}", host=self.domain, why=str(failure.value))
+        else:
+            self.log.failure("{host}: something failed", failure, host=self.domain)

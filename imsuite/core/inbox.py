@@ -32,6 +32,7 @@ class Inbox:
         "_stopped",
         "_unkept",
         "_unkept_bytes",
+        "_waiting",
         "taken",
     )
 
@@ -41,6 +42,7 @@ class Inbox:
         self._stopped = False
         self._last: list[Callable[[], object]] = []
         self._handled: list[Callable[[], object]] = []
+        self._waiting: list[Deferred[None]] = []
         self._unkept: deque[tuple[int, int]] | None = None  # number and size of what is written
         self._unkept_bytes = 0
         self.taken = 0
@@ -87,7 +89,18 @@ class Inbox:
         if self._stopped and self._queue is None and not self._last and not self._crowded():
             self._stopped = False
             self.release()
+        if not self._unkept:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
         self.progressed()
+
+    async def kept_all(self) -> None:
+        """Wait until what the stanzas before wrote is durable, or was refused."""
+        if self._unkept:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            await waiting
 
     def _crowded(self) -> bool:
         unkept = self._unkept

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from imsuite.core import hooks
 from imsuite.core.hooks import Passing
+from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import parse
 from imsuite.xmpp.errors import Dropped, StanzaError
-from imsuite.xmpp.stanza import Stanza
+from imsuite.xmpp.stanza import Stanza, quoted
+from imsuite.xmpp.times import format_datetime
 
 if TYPE_CHECKING:
     from imsuite.core.outbox import Place
@@ -34,10 +36,17 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
     account, stanza = session.account, place.stanza
     host = account.host
     passing = Passing(stanza, account, parse(sender), None, session)
-    body = place.body
+    body, record = place.body, place.record
+    if body is None and record is not None and record.stanza is not None:
+        passing.stanza = _delayed(stanza, record.id, host.domain)
+    if record is not None and record.stanza is not None:
+        passing.came = record.id
     if body is not None:
+        passing.came = body.id
         passing.keep().has(account.bare, body)
+        passing.keep().stanza = None  # the client finds it, so its sender hears of no error
         passing.keep().note("XEP-0198 §5: its session ended before the client had it", session.full)
+        passing.keep().stanza = None  # the archive has it: if no more can be written, nobody errs
     try:
         if account.temporary:
             raise StanzaError(_GONE)
@@ -52,6 +61,18 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
             passing.complete()  # others get it
     except Exception as why:
         host.refuse(_answerable(session, stanza), why)
+
+
+def _delayed(stanza: Stanza, id: int, domain: str) -> Stanza:
+    """Return a message that no archive has with the time when it came (XEP-0203)."""
+    if stanza.has(NS.DELAY, "delay"):
+        return stanza
+    delay = b"<delay xmlns='%s' from=%s stamp='%s'/>" % (
+        NS.DELAY.encode(),
+        quoted(domain),
+        format_datetime(id).encode(),
+    )
+    return stanza.plus(delay, f"{NS.DELAY}}}delay")
 
 
 def _answerable(session: Session, stanza: Stanza) -> Stanza:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from imsuite.rules.traffic import Wait
+from imsuite.rules.traffic import Wait, classify
 from imsuite.xmpp.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Place:
 class Tracker(Protocol):
     """Counts what is sent until the client says that it has it (XEP-0198)."""
 
+    key: int  # of the row of the session, 0 if it can not be resumed
     unacked: deque[Place]  # what was sent, and the client has not said so
 
     def request(self) -> None:
@@ -68,6 +69,9 @@ class Tracker(Protocol):
 
     def wrote(self, place: Place) -> None:
         """Know that a stanza went out, or would have if there were a link."""
+
+    def skipped(self) -> None:
+        """Know that a stanza had a number and did not go out, for the session has ended."""
 
     def rows(self, place: Place) -> list[Row]:
         """Return what is to be written about a message to this session; it has its number."""
@@ -126,6 +130,17 @@ class Outbox:
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._queue)
+
+    @property
+    def direct(self) -> bool:
+        """What is put here is written at once, and that is all."""
+        return not self._queue and self.judge is self.tracker is None and not self._stalled
+
+    def lasts(self, stanza: Stanza) -> bool:
+        """Tell whether a stanza has to outlive the server until the client has it."""
+        if self.tracker is None or not self.tracker.key or stanza.kind != "message":
+            return False
+        return classify(stanza).offline
 
     def put(self, place: Place) -> None:
         """Take a stanza: send it at once if nothing must wait, else at its turn."""
@@ -212,4 +227,6 @@ class Outbox:
             place = queue.popleft()
             self._urgent -= place.urgent
             self._bytes -= len(place.stanza.raw)
+            if self.tracker is not None:
+                self.tracker.skipped()  # its number is on disk, and nobody else may have it
             self.session.lose(place)

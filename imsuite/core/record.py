@@ -121,7 +121,8 @@ class Record:
     host: that handles it; stanza: as it came, to be refused if the store fails, or None if there
     is no message; origin: the session that sent it, if one did; number: which stanza of that
     session it is; places: the sessions that get it; refused: called with the exception if the
-    store fails.
+    store fails; apart: its rows are written after all before it and before all after it, for
+    statements that touch rows of others; without it, those of a group may be put together.
     """
 
     __slots__ = (
@@ -129,6 +130,7 @@ class Record:
         "_held",
         "_ids",
         "afterwards",
+        "apart",
         "host",
         "notes",
         "number",
@@ -146,6 +148,7 @@ class Record:
         self.stanza = stanza
         self.origin = origin
         self.number = 0
+        self.apart = False
         self.places: list[Place] = []
         self.rows: list[tuple[Insert | str, tuple[Any, ...]]] = []
         self.afterwards: list[Callable[[], object]] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from imsuite.core.feature import At
 from imsuite.core.hooks import Passing
-from imsuite.xmpp.address import JID, parse
+from imsuite.xmpp.address import JID, InvalidAddress, parse
 from imsuite.xmpp.errors import StanzaError
 
 if TYPE_CHECKING:
@@ -55,6 +55,17 @@ class Router:
         if to is None:
             return passing.account.host.receive(passing, At.SELF)
         return self.route_to(passing, parse(to))
+
+    def loading(self, to: str) -> Awaitable[object] | None:
+        """Return what loads the account of an address, None if it is loaded or not one of ours."""
+        try:
+            jid = parse(to)
+        except InvalidAddress:
+            return None  # which whoever routes it will say
+        host = self.hosts.get(jid.domain)
+        if host is None or not jid.local or jid.local in host.accounts:
+            return None
+        return host.account(jid.local)
 
     def route_to(self, passing: Passing, jid: JID) -> Awaitable[None] | None:
         """Take a stanza to an address that no literal look-up found."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from imsuite.core.hooks import Passing
@@ -83,6 +83,8 @@ class Session(Inbox):
         try:
             self._stamp_sender(stanza)
             host = self.account.host
+            if (before := self._before(stanza)) is not None:
+                return self._handle_after(stanza, before)
             passing = Passing(stanza, self.account, self.jid, self)
             later = host.leave(passing)
         except StreamError as why:
@@ -98,6 +100,33 @@ class Session(Inbox):
         if passing.record is not None or passing.afterwards or stanza.kind == "message":
             passing.complete()
         return None
+
+    def _before(self, stanza: Stanza) -> Awaitable[Any] | None:
+        """Return what a stanza has to wait for before it goes its way, None for nothing.
+
+        An answer says that everything sent before the request is durable. A message gets its
+        id when nothing but itself is to be waited for any more, so that ids are given in the
+        order in which messages go out.
+        """
+        if stanza.kind == "iq":
+            return self.kept_all() if self._unkept else None
+        to = stanza.attrs.get("to")
+        if stanza.kind != "message" or to is None or to in self.account.host.router.sessions:
+            return None
+        return self.account.host.router.loading(to)
+
+    async def _handle_after(self, stanza: Stanza, before: Awaitable[Any]) -> None:
+        passing = Passing(stanza, self.account, self.jid, self)
+        try:
+            await before
+            later = self.account.host.leave(passing) or _nothing()
+        except StreamError as why:
+            self._fail(why)
+        except Exception as why:
+            self.account.host.refuse(stanza, why)
+            self.taken += 1
+        else:
+            await self._finish(passing, later)
 
     async def _finish(self, passing: Passing, later: Awaitable[None]) -> None:
         stanza = passing.stanza  # as it came, and is answered
@@ -171,8 +200,19 @@ class Session(Inbox):
         elif self.stream is not None:
             self.stream.write(stanza.raw)
 
+    def send_raw(self, stanzas: Iterable[bytes]) -> bool:
+        """Send stanzas if they may go at once and nobody looks at each; tell whether that is so."""
+        if self.stream is None or not (self.outbox is None or self.outbox.direct):
+            return False
+        for raw in stanzas:
+            self.stream.write(raw)
+        return True
+
     def deliver(self, passing: Passing) -> Awaitable[None] | None:
         """Let a stanza pass DELIVERING and send it."""
+        if passing.record is None and self.outbox is not None:
+            if self.outbox.lasts(passing.stanza):
+                passing.keep()  # also where no archive has it
         delivering = self.account.host.delivering
         if delivering.steps:
             one = Passing(passing.stanza, passing.account, passing.sender, passing.session, self)
@@ -243,3 +283,7 @@ class Session(Inbox):
         self.abandon()  # RFC 6120 §4.9.1.1: nothing comes after a stream error
         if self.stream is not None:
             self.stream.fail(why)
+
+
+async def _nothing() -> None:
+    """Wait for nothing."""

@@ -13,6 +13,7 @@ from imsuite.core.interfaces import ICarbons, IOffline
 from imsuite.core.session import Session
 from imsuite.rules.delivery import Action, Address, verdict
 from imsuite.xmpp import ns as NS
+from imsuite.xmpp.address import parse
 from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import Stanza, quoted
 from imsuite.xmpp.times import format_datetime
@@ -67,18 +68,18 @@ class Messages(Feature):
         others = [session for session in account.available if session.priority >= 0]
         if not others:
             return
-        body = None if passing.record is None else passing.record.of(account.bare)
-        sent = self.host.clock.seconds() if body is None else body.id / 1_000_000
+        sent = passing.came / 1_000_000 or self.host.clock.seconds()
         for session in others:
-            came_later = body is not None and session.born >= body.id
+            came_later = bool(passing.came) and session.born >= passing.came
             if came_later or not self._copied(passing, session):
                 session.send(self._delayed(stanza, sent), passing.keep())
         raise Dropped
 
     def _copied(self, passing: Passing, session: Session) -> bool:
         """Tell whether a session got a message when another one was sent it."""
-        if "/" not in (passing.stanza.to or ""):
-            return True
+        to, lost = passing.stanza.to or "", passing.target
+        if "/" not in to or lost is None or parse(to) != lost.jid:
+            return True  # who was addressed was not there, so all got it (§8.5.3.2.1)
         return self._carbons is not None and bool(self._carbons.enabled(session))
 
     def _delayed(self, stanza: Stanza, sent: float) -> Stanza:

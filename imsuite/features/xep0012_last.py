@@ -22,7 +22,7 @@ from imsuite.core.host import Host
 from imsuite.core.interfaces import Table
 from imsuite.core.session import Session
 from imsuite.xmpp import ns as NS
-from imsuite.xmpp.errors import StanzaError
+from imsuite.xmpp.errors import ImsuiteError, StanzaError
 from imsuite.xmpp.stanza import Stanza, result, text_of
 from imsuite.xmpp.times import SECOND
 
@@ -122,9 +122,15 @@ class Last(Feature):
         self.host.spawn(self._write())
 
     async def _write(self) -> None:
-        """Write down who has gone lately, in one transaction."""
+        """Write down who has gone lately, in one transaction; what fails is left for the next."""
         rows = list(self._logouts.items())
-        await self.host.store.transaction(_save, rows)
+        try:
+            await self.host.store.transaction(_save, rows)
+        except ImsuiteError as why:
+            self.host.log.error(
+                "{count} last logouts are not stored: {why}", count=len(rows), why=str(why)
+            )
+            return
         for account, logout in rows:
             if self._logouts.get(account) is logout:
                 del self._logouts[account]

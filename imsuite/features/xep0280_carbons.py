@@ -12,7 +12,7 @@ from imsuite.core.account import Account, Kept
 from imsuite.core.feature import At, Feature, answers, on
 from imsuite.core.hooks import INCOMING, OUTGOING, UNBOUND, Passing, Stage
 from imsuite.core.host import Host
-from imsuite.core.interfaces import ILoaded, ISessionState
+from imsuite.core.interfaces import ICarbons, ILoaded, ISessionState
 from imsuite.core.session import Session
 from imsuite.rules.carbons import Direction, Eligible, copies, recipients, verdict
 from imsuite.rules.traffic import CARBONS, Traffic, classify
@@ -45,7 +45,7 @@ class Later:
         self.session.send(self.copy)
 
 
-@implementer(ILoaded, ISessionState)
+@implementer(ICarbons, ILoaded, ISessionState)
 class Carbons(Feature):
     """Give each client of an account both sides of every conversation.
 
@@ -65,6 +65,10 @@ class Carbons(Feature):
     def load(self, cursor: Any, account: str) -> dict[Session, None]:
         """Return what is kept of an account: nothing that is stored."""
         return {}
+
+    def enabled(self, session: Session) -> bool:
+        """Tell whether a session gets copies."""
+        return session in self._enabled.of(session.account)
 
     # §4, §5
 

@@ -16,6 +16,7 @@ import enum
 import re
 from collections.abc import Collection
 from hashlib import blake2b
+from html import unescape
 from unicodedata import normalize
 
 import attrs
@@ -283,6 +284,9 @@ def token(owner: str) -> str:
 
 # retraction
 
+_START = re.compile(rb"<message(?:[^'\">]|'[^']*'|\"[^\"]*\")*")
+_ID = re.compile(rb"\sid\s*=\s*(?:'([^']*)'|\"([^\"]*)\")")
+
 
 def retracts(stanza: Stanza) -> str | None:
     """Return the id of the message that a message retracts, or None (XEP-0424 §3, §5.1).
@@ -297,12 +301,21 @@ def retracts(stanza: Stanza) -> str | None:
     return id if id and stanza.id else None
 
 
+def may_have_id(raw: bytes, id: str) -> bool:
+    """Tell whether a stanza looks as if it had an id, without opening it."""
+    if id.encode() not in raw and b"&" not in raw:
+        return False
+    start = _START.match(raw)
+    found = () if start is None else _ID.findall(start[0])
+    return any(id == unescape((one or other).decode()) for one, other in found)
+
+
 def is_retracted_by(raw: bytes, id: str, author: str) -> bool:
     """Tell whether an archived message is one that its author may retract by this id (§5).
 
     author: bare JID, or the full JID of an occupant of a room.
     """
-    if id.encode() not in raw and b"&" not in raw:  # most are not opened
+    if not may_have_id(raw, id):  # most are not opened
         return False
     stanza = Stanza.parse(raw)
     if stanza.id != id or _RETRACT in stanza.children or _RETRACTED in stanza.children:

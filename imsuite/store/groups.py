@@ -29,7 +29,11 @@ from imsuite.store.dialect import (
 )
 
 MOST = 512  # records in one transaction
-CHUNKS = (128, 32, 4)  # rows in one statement; a thread that runs few of them seldom waits for the GIL
+CHUNKS = (
+    128,
+    32,
+    4,
+)  # rows in one statement; a thread that runs few of them seldom waits for the GIL
 FIRST_PAUSE = 0.1  # seconds before a lost database is tried again; doubled up to the longest
 LONGEST_PAUSE = 5.0
 
@@ -94,6 +98,7 @@ class Groups:
         self._number = 0
         self._counted: dict[Tracker, Record] = {}  # the last record of each in this group
         self._closing = False
+        self._unknown = False  # was the group committed? nobody has said so yet
 
     def begin(self, connection: Connection) -> None:
         """Learn what was written before the server started."""
@@ -163,13 +168,17 @@ class Groups:
     def _plan(self, group: list[Record]) -> Plan:
         """Return the rows of a group, by statement."""
         messages: Rows = []
-        plan: dict[Insert | str, Rows] = {MESSAGE: messages}
-        for record in group:
-            for place in record.places:
-                if place.session.tracker is not None:
-                    place.session.make_outbox().number()
+        whole: Plan = [(MESSAGE, messages)]  # a message is there before what points to it
+        plan: dict[Insert | str, Rows] = {}
+        counting = {place.session for record in group for place in record.places}
+        for session in counting:
+            if session.tracker is not None:
+                session.make_outbox().number()
         self._counted = counted = {}
         for record in group:
+            if record.apart:
+                whole += plan.items()
+                plan = {}
             messages += [(body.id, body.salt, body.refs, body.raw) for body in record.bodies]
             for statement, row in record.rows:
                 plan.setdefault(statement, []).append(row)
@@ -180,16 +189,21 @@ class Groups:
                         plan.setdefault(statement, []).append(row)
             if record.origin is not None and record.origin.tracker is not None:
                 counted[record.origin.tracker] = record
+            if record.apart:
+                whole += plan.items()
+                plan = {}
         for tracker, record in counted.items():
             for statement, row in tracker.count_rows(record.number):
                 plan.setdefault(statement, []).append(row)
-        return [(statement, rows) for statement, rows in plan.items() if rows]
+        whole += plan.items()
+        return [(statement, rows) for statement, rows in whole if rows]
 
     def _committed(self, _: object) -> None:
         """Let go out what has become durable, and tell who waited for it."""
         group, self._writing = self._writing or [], None
         self._pause = FIRST_PAUSE
-        for tracker, last in self._counted.items():
+        counted, self._counted = self._counted, {}
+        for tracker, last in counted.items():
             tracker.counted(last.number)
         outboxes: dict[Outbox, None] = {}
         for record in group:
@@ -223,11 +237,13 @@ class Groups:
         if isinstance(why, StoreUnavailable) and dialect.returns and not self._closing:
             if self._pause == FIRST_PAUSE:
                 self.log.error("messages wait for the database: {why}", why=str(why))
-            again = self._look if isinstance(why, StoreUnknown) else self._try
+            self._unknown = self._unknown or isinstance(why, StoreUnknown)
+            again = self._look if self._unknown else self._try
             self._store.clock.callLater(self._pause, again, plan)
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             return
         group, self._writing = self._writing or [], None
+        self._counted = {}
         assert isinstance(why, Exception)
         if (len(group) > 1 and not isinstance(why, StoreError)) or _is_conflict(why, group):
             self._gathered.extendleft(reversed(group))
@@ -265,6 +281,7 @@ class Groups:
         done.addErrback(self._broken)
 
     def _looked(self, number: int, plan: Plan) -> None:
+        self._unknown = False
         if number == self._number:
             self._committed(None)
         else:

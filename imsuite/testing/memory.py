@@ -218,7 +218,7 @@ class MemoryServer:
 
     def crash(self) -> MemoryServer:
         """Be gone at once, as by kill -9; return the server that is started then."""
-        for call in self.clock.getDelayedCalls():
+        for call in list(self.clock.getDelayedCalls()):
             call.cancel()
         for link in self._links:
             link.reason = "the server is gone"

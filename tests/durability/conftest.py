@@ -39,7 +39,7 @@ def suffer(workshop, request, monkeypatch):
             lies=lies,
             postgres=postgres,
         )
-        return torture(subject, seed, faults, pause=pause, load=load)
+        return torture(subject, seed, faults, pause=pause, load=load, hopeless=lies)
 
     return suffer
 

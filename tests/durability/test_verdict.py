@@ -100,6 +100,14 @@ def test_what_arrived_twice_is_found_unless_nobody_could_know(story):
     assert story.faults == set()
 
 
+def test_a_session_that_ended_in_order_may_come_back_after_a_crash_only(story):
+    story.juliet.leave()
+    story.juliet.heard.append(story.juliet.heard[-1])
+    assert "DUPLICATED on delivery" in story.faults
+    story.ledger.faults["kill"] = 1
+    assert story.faults == set()
+
+
 def test_disorder_on_delivery_is_found(story):
     story.juliet.heard.reverse()
     expected = {"out of order on delivery", "out of order, compared with the archive"}

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from imsuite.features.xep0160_offline import storage
+from imsuite.features.xep0160_offline.drain import PAGE
 from imsuite.store.dialect import StoreFull
 from imsuite.testing.memory import MemoryServer, now
 from imsuite.xmpp.stanza import KINDS
@@ -44,20 +45,37 @@ def manages(server, resource="balcony"):
 
 def test_much_comes_in_pages(server, host, romeo, pace):
     """What waits is never in memory as a whole."""
-    for number in range(250):
+    count = PAGE[0] + 100
+    for number in range(count):
         says(romeo, number)
     juliet = comes(server)
-    assert bodies(juliet) == [str(number) for number in range(250)]
-    assert pace.calls["read"] == 4  # the last finds nothing
+    assert bodies(juliet) == [str(number) for number in range(count)]
+    assert pace.calls["read"] == 2
     assert rows(host) == []
+
+
+def test_a_page_that_is_full_may_be_the_last(server, host, romeo, pace):
+    """The next look finds nothing."""
+    for number in range(PAGE[0]):
+        says(romeo, number, more=UNKEPT)
+    assert len(bodies(comes(server))) == PAGE[0]
+    assert pace.calls["read"] == 2
+    assert rows(host) == rows(host, "message") == []
 
 
 def test_a_page_is_bounded_in_bytes(host, romeo, pace):
     """One message at least, and not many large ones."""
     for _ in range(4):
         says(romeo, "x" * 1000)
-    for most_bytes, count in ((100, 1), (2500, 2), (10000, 4)):
-        assert len(now(host.store.read(storage.read, JULIET, 5, most_bytes))) == count
+    for most, most_bytes, count, more in (
+        (5, 100, 1, True),
+        (5, 2500, 2, True),
+        (5, 10000, 4, False),
+        (3, 10000, 3, True),
+        (4, 10000, 4, True),
+    ):
+        page = now(host.store.read(storage.read, JULIET, most, most_bytes))
+        assert (len(page[0]), page[1]) == (count, more)
 
 
 def test_a_slow_client_is_waited_for(server, host, romeo, away):
@@ -88,6 +106,22 @@ def test_what_comes_meanwhile_waits_behind(server, host, romeo, pace):
     assert bodies(juliet) == ["0", "1", "2", "3"]
     says(romeo, 4)
     assert bodies(juliet) == ["4"]
+    assert rows(host) == []
+
+
+def test_what_is_stored_while_the_last_page_is_read_is_not_forgotten(server, host, romeo, pace):
+    """It was too late for that look and too early to begin another."""
+    pace.held = True
+    says(romeo, "old")
+    juliet = comes(server)  # for whom "old" must be stored first
+    says(romeo, "new")
+    assert pace.step()
+    read, args, answer = pace._reads.popleft()
+    found = read(*args)
+    assert pace.step()
+    found.addCallbacks(answer.callback, answer.errback)
+    pace.go_on()
+    assert bodies(juliet) == ["old", "new"]
     assert rows(host) == []
 
 
@@ -123,6 +157,52 @@ def test_another_that_is_there_takes_over(server, romeo, pace):
     balcony.closes()
     pace.go_on()
     assert bodies(chamber) == ["hello"]
+
+
+def test_what_two_accounts_were_given_goes_in_one_transaction(server, host, romeo, pace):
+    """Whichever statements of one are like those of the other, no body stays behind."""
+    nurse = "nurse@example.org"
+    server.account(nurse)
+    says(romeo, "archived", to=nurse)
+    says(romeo, "not archived", more=UNKEPT)
+    pace.held = True
+    says(romeo, "under way", to="romeo@example.org")
+    clients = [comes(server, f"{jid}/balcony") for jid in (nurse, JULIET)]
+    while pace.step(reading=True):
+        pass
+    writing = pace.calls["run"]
+    pace.go_on()
+    assert pace.calls["run"] == writing + 1
+    assert [bodies(client) for client in clients] == [["archived"], ["not archived"]]
+    assert rows(host) == []
+    assert [row[3] for row in rows(host, "message") if b"not archived" in row[3]] == []
+
+
+def test_an_inactive_client_is_given_it_like_anything_else(server, host, romeo, away):
+    """XEP-0352 §5: what may wait does, and then comes in its order."""
+    says(romeo, "first")
+    juliet = server.login(f"{JULIET}/balcony", available=False)
+    juliet.says("<inactive xmlns='urn:xmpp:csi:0'/>")
+    juliet.says("<presence/>")
+    says(romeo, "second")
+    juliet.says("<active xmlns='urn:xmpp:csi:0'/>")
+    assert bodies(juliet) == ["first", "second"]
+    assert rows(host) == []
+
+
+def test_it_comes_behind_what_waits_to_be_sent(server, host, romeo, pace):
+    """RFC 6120 §10.1: a message to the resource itself is on its way already."""
+    says(romeo, "old")
+    juliet = server.login(f"{JULIET}/balcony", available=False)
+    pace.held = True
+    says(romeo, "new", to=f"{JULIET}/balcony")
+    juliet.says("<presence/>")
+    while pace.step(reading=True):
+        pass
+    assert bodies(juliet) == []
+    pace.go_on()
+    assert bodies(juliet) == ["new", "old"]
+    assert rows(host) == []
 
 
 def test_what_could_not_be_removed_is_not_given_twice(server, host, romeo, pace):
@@ -271,6 +351,9 @@ class Scene:
 
     def comes(self):
         if self.juliet is None:
+            # binding waits for what is on its way to the session that had the resource
+            while self.pace.step():
+                pass
             self.juliet = self.server.login(f"{JULIET}/balcony", available=False)
             self.juliet.forget()
             self.count = None

@@ -92,12 +92,12 @@ def test_a_count_that_is_too_high_ends_the_stream_for_good(managed):
 def test_clients_are_asked_for_their_count(managed, juliet):
     """§4: soon after much, or after a while."""
     managed.answers = False
-    for number in range(20):
+    for number in range(30):
         juliet.says(chat(number))
     managed.reads()
     tracker = managed.client.session.tracker
     assert tracker.overdue
-    assert len(tracker.unacked) == 20
+    assert len(tracker.unacked) == 30
     managed.acknowledges()
     assert not tracker.overdue
     assert not tracker.unacked

@@ -42,6 +42,7 @@ from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.times import DAY, SECOND
 
 SWEEP = 6 * 3600.0  # seconds between two looks for what is too old
+_FULL = "XEP-0160 §2.3: not kept for later, too many wait; it is in the archive"
 
 
 @attrs.frozen
@@ -150,6 +151,11 @@ class Offline(Feature):
     @on(UNACKED, Stage.RECORD, kind="message")
     def lost(self, passing: Passing) -> Awaitable[None] | None:
         """XEP-0198 §4: what a session never got waits for the next one, if no other has it."""
+        account, record = passing.account, passing.record
+        archived = record is not None and record.of(account.bare) is not None
+        if archived and len(self._kept.of(account)) >= self.options.most:
+            passing.keep().note(_FULL, account.bare)
+            return None  # it is no error: the client finds it in its archive
         return self.store(passing)
 
     # who gets it

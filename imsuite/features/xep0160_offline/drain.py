@@ -18,18 +18,16 @@ from twisted.internet.interfaces import IDelayedCall
 from imsuite.core.account import Account
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IArchive, IBlocking
-from imsuite.core.record import Body, Record, public_id
+from imsuite.core.record import Body, Record
 from imsuite.core.session import Session
 from imsuite.features.xep0160_offline import storage
+from imsuite.features.xep0160_offline.stamps import Stamps, sender_of, sent_by
 from imsuite.features.xep0160_offline.storage import Row
 from imsuite.store.dialect import StoreError
-from imsuite.xmpp import ns as NS
-from imsuite.xmpp.address import normalised, parse
-from imsuite.xmpp.stanza import Stanza, children, quoted
-from imsuite.xmpp.times import format_datetime
+from imsuite.xmpp.address import parse
+from imsuite.xmpp.stanza import Stanza
 
-NS_SID = "urn:xmpp:sid:0"
-PAGE = (100, 262_144)  # most messages, and bytes, that a session is given at once
+PAGE = (500, 262_144)  # most messages, and bytes, that a session is given at once
 # with stream management: together less than may be unacknowledged in any configuration
 PENDING_PAGE = (25, 65_536)
 MOST_UNACKED = (20, 32_768)  # while there is less the next page comes
@@ -122,93 +120,95 @@ class Drains:
         Raises StoreError.
         """
         account = session.account
-        await self.settle(waiting)
         if waiting.handed:
             await self._remove(account.bare, waiting)
-        came = waiting.came
+        if waiting.coming:
+            await self.settle(waiting)
+        came, unknown = waiting.came, bool(waiting.coming)
         size = PAGE if session.tracker is None else PENDING_PAGE
-        page: list[Row] = await self._host.store.read(storage.read, account.bare, *size)
-        if not page and waiting.came == came:
-            waiting.stored = 0
-            return False
+        page: list[Row]
+        page, more = await self._host.store.read(storage.read, account.bare, *size)
         if waiting.coming:  # what is older than all the rest may still be on its way
             first = min(waiting.coming)
             page = [row for row in page if row.id < first]
-        if not page or next_session(account) is not session:
+        if page:
+            if next_session(account) is not session:
+                return True
+            wanted = self._wanted(session, page)
+            if session.tracker is None:
+                self._hand_over(session, wanted)
+                waiting.handed += page
+                await self._remove(account.bare, waiting)
+            else:
+                await self._make_pending(session, page, wanted)
+                waiting.stored -= len(page)
+        if more or unknown or waiting.came != came:
             return True
-        stanzas = [(row, stanza) for row in page if (stanza := self._wanted(session, row))]
-        if session.tracker is None:
-            for _, stanza in stanzas:
-                session.send(stanza)
-            waiting.handed += page
-            await self._remove(account.bare, waiting)
-        else:
-            await self._make_pending(session, page, stanzas)
-            waiting.stored -= len(page)
-        return True
+        waiting.stored = 0
+        return False
+
+    def _hand_over(self, session: Session, rows: list[Row]) -> None:
+        """Send messages to a session that does not count them."""
+        put = Stamps(self._host.domain, session.account.bare).put
+        messages = [put(row) for row in rows]
+        if not session.send_raw(messages):
+            for message in messages:
+                session.send(Stanza.parse(message))
 
     async def _remove(self, owner: str, waiting: Waiting) -> None:
+        """Remove what was handed over."""
         handed = list(waiting.handed)
-        gone = await self._host.store.transaction(storage.delete, owner, handed)
+        record = Record(self._host, None, self._host.store.ids)
+        await self._write(record, owner, handed)
         del waiting.handed[: len(handed)]
-        waiting.stored -= gone
+        waiting.stored -= len(handed)
 
-    async def _make_pending(
-        self, session: Session, page: list[Row], stanzas: list[tuple[Row, Stanza]]
-    ) -> None:
+    async def _make_pending(self, session: Session, page: list[Row], wanted: list[Row]) -> None:
         """Move messages from the account to a session that keeps them until acknowledged."""
-        owner, store = session.account.bare, self._host.store
-        record = Record(self._host, None, store.ids)
-        for row, stanza in stanzas:
-            session.send(stanza, record)
-            if not row.own and row.raw is not None:
+        put = Stamps(self._host.domain, session.account.bare).put
+        record = Record(self._host, None, self._host.store.ids)
+        for row in wanted:
+            session.send(Stanza.parse(put(row)), record)
+            if not row.own:
                 record.places[-1].restored(Body(row.id, row.salt, row.raw))
-        for row in page:
-            if row.own:
-                record.write(storage.RELEASE, row.id, owner, row.id)
-                record.write(storage.REMOVE_OWN, owner, row.id)
-                record.write(storage.REMOVE_BODY, row.id)
-            else:
-                record.write(storage.REMOVE, owner, row.id)
+        await self._write(record, session.account.bare, page)
+
+    async def _write(self, record: Record, owner: str, rows: list[Row]) -> None:
+        """Commit a record that removes rows, in its turn. Raises StoreError."""
+        record.apart = True  # the statements find bodies by the rows that the last one removes
+        for statement, values in storage.removal(owner, rows):
+            record.write(statement, *values)
         done: Deferred[None] = Deferred()
         record.after(partial(done.callback, None))
         record.refused = done.errback
-        store.append(record)
+        self._host.store.append(record)
         await done
 
-    def _wanted(self, session: Session, row: Row) -> Stanza | None:
-        """Return a message as a session gets it, None if it is not to get it."""
-        if row.raw is None:
-            return None
-        if not row.own and self._archive is not None and self._archive.asked(session, row.id):
-            return None  # XEP-0313 §7: it has found it there
-        stanza = Stanza.parse(row.raw)
-        sender = stanza.sender
-        if (
-            self._blocking is not None
-            and sender is not None
-            and self._blocking.blocks(session.account, parse(sender))
-        ):
-            return None  # blocked since then (XEP-0191 §3.3)
-        return self._stamped(stanza, session.account.bare, row)
+    def _wanted(self, session: Session, page: list[Row]) -> list[Row]:
+        """Return the messages that a session is to get."""
+        archive = self._archive
+        if archive is None or not archive.asked(session):
+            found = [row for row in page if row.raw]
+        else:  # XEP-0313 §7: it has found some there
+            found = [
+                row for row in page if row.raw and (row.own or not archive.asked(session, row.id))
+            ]
+        if self._blocking is None:
+            return found
+        blocked: dict[bytes, bool] = {}  # by sender
+        wanted = []
+        for row in found:
+            sender = sent_by(row.raw)
+            if not sender or sender not in blocked:
+                blocked[sender] = self._is_blocked(session.account, row.raw)
+            if not blocked[sender]:
+                wanted.append(row)
+        return wanted
 
-    def _stamped(self, stanza: Stanza, owner: str, row: Row) -> Stanza:
-        """Return a message with when it came, and with its id in the archive of its owner."""
-        domain = self._host.domain
-        if not _has_delay(stanza, domain):
-            stamp = format_datetime(row.id).encode()
-            stanza = stanza.plus(
-                b"<delay xmlns='%s' from=%s stamp='%s'>Offline Storage</delay>"
-                % (NS.DELAY.encode(), quoted(domain), stamp),
-                f"{NS.DELAY}}}delay",
-            )
-        if row.own:  # no archive has it, so an id would lead nowhere (XEP-0313 §3.5)
-            return stanza
-        id = public_id(row.id, row.salt).encode()
-        return stanza.plus(
-            b"<stanza-id xmlns='%s' by=%s id='%s'/>" % (NS_SID.encode(), quoted(owner), id),
-            f"{NS_SID}}}stanza-id",
-        )
+    def _is_blocked(self, account: Account, raw: bytes) -> bool:
+        """Tell whether an account has blocked a sender since then (XEP-0191 §3.3)."""
+        sender = sender_of(raw)
+        return sender is not None and bool(self._blocking.blocks(account, parse(sender)))
 
 
 def reachable(account: Account) -> Iterator[Session]:
@@ -235,11 +235,3 @@ def _is_slow(session: Session) -> bool:
     if len(unacked) >= most or session.stream.congested:
         return True
     return sum(len(place.stanza.raw) for place in unacked) >= most_bytes
-
-
-def _has_delay(stanza: Stanza, domain: str) -> bool:
-    """Tell whether the server has said before when a message came (XEP-0198 §4)."""
-    if not stanza.has(NS.DELAY, "delay"):
-        return False
-    delays = children(stanza.element, NS.DELAY, "delay")
-    return any(normalised(delay.getAttribute("from")) == domain for delay in delays)

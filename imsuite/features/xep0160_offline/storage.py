@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-import attrs
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
 
 from imsuite.core.record import unrefer
 
@@ -13,24 +12,16 @@ SWEPT = 1000  # rows that a look for old ones reads at once
 
 # two sessions of an account may lose the same message
 STORE = "INSERT INTO offline (owner, id, own) VALUES (?, ?, ?) ON CONFLICT (owner, id) DO NOTHING"
-# in this order: a body is let go of only with the row that points to it, whoever removes it first
-RELEASE = (
-    "UPDATE message SET refs = refs - 1 WHERE id = ?"
-    " AND EXISTS (SELECT 1 FROM offline WHERE owner = ? AND id = ? AND own = 1)"
-)
-REMOVE_OWN = "DELETE FROM offline WHERE owner = ? AND id = ? AND own = 1"
-REMOVE_BODY = "DELETE FROM message WHERE id = ? AND refs <= 0"
-REMOVE = "DELETE FROM offline WHERE owner = ? AND id = ? AND own = 0"
+SIZES = (64, 8, 1)  # rows that a statement removes, so that there are few different ones
 
 
-@attrs.frozen
-class Row:
-    """A message that waits. own: no archive of its owner holds it; raw: None if it is gone."""
+class Row(NamedTuple):
+    """A message that waits. own: no archive of its owner holds it; raw: b"" if it is gone."""
 
     id: int
-    own: bool
+    own: int
     salt: int = 0
-    raw: bytes | None = None
+    raw: bytes = b""
 
 
 def count(cursor: Any, owner: str) -> int:
@@ -40,10 +31,10 @@ def count(cursor: Any, owner: str) -> int:
     return found
 
 
-def read(cursor: Any, owner: str, most: int, most_bytes: int) -> list[Row]:
-    """Return the oldest messages that wait for a bare JID, at least one if there is any.
+def read(cursor: Any, owner: str, most: int, most_bytes: int) -> tuple[list[Row], bool]:
+    """Return the oldest messages that wait for a bare JID, and whether there may be more.
 
-    most, most_bytes: of the messages; one alone may be larger.
+    most, most_bytes: of the messages; there is one at least if any waits, which may be larger.
     """
     cursor.execute(
         "SELECT offline.id, offline.own, message.salt, message.raw FROM offline"
@@ -56,20 +47,53 @@ def read(cursor: Any, owner: str, most: int, most_bytes: int) -> list[Row]:
     for id, own, salt, raw in cursor:
         size += len(raw or b"")
         if page and size > most_bytes:
-            break
-        page.append(Row(id, bool(own), salt or 0, None if raw is None else bytes(raw)))
-    return page
+            return page, True
+        page.append(Row(id, own, salt or 0, bytes(raw or b"")))
+    return page, len(page) == most
+
+
+def removal(owner: str, rows: Iterable[Row]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Return the statements that remove rows, and what only they pointed to, with their values.
+
+    A row that is gone already does no harm: a body is let go of only with the row that points
+    to it.
+    """
+    own: list[int] = []
+    archived: list[int] = []
+    for row in rows:
+        (own if row.own else archived).append(row.id)
+    for ids, first in ((own, 0), (archived, 2)):
+        place = 0
+        while place < len(ids):
+            some = ids[place : place + SIZES[0]]
+            size = min(size for size in SIZES if size >= len(some))
+            values = (owner, *some, *[0] * (size - len(some)))  # 0 is nobody's id
+            for statement in _removal(size)[first:]:
+                yield statement, values
+            place += size
+
+
+@cache
+def _removal(size: int) -> tuple[str, str, str]:
+    """Return the statements that remove so many rows of an owner.
+
+    The first two are about bodies, and find those by the rows, so the rows go last.
+    """
+    where = f"owner = ? AND id IN ({', '.join('?' * size)})"
+    bodies = f"id IN (SELECT id FROM offline WHERE {where} AND own = 1)"  # noqa: S608 # all ours
+    return (
+        f"UPDATE message SET refs = refs - 1 WHERE {bodies}",  # noqa: S608
+        f"DELETE FROM message WHERE refs <= 0 AND {bodies}",  # noqa: S608
+        f"DELETE FROM offline WHERE {where}",  # noqa: S608
+    )
 
 
 def delete(cursor: Any, owner: str, rows: Iterable[Row]) -> int:
     """Remove rows, and what only they pointed to; return how many there were."""
-    gone = []
-    for row in rows:
-        cursor.execute("DELETE FROM offline WHERE owner = ? AND id = ?", (owner, row.id))
-        if cursor.rowcount:
-            gone.append(row)
-    unrefer(cursor, [row.id for row in gone if row.own])
-    return len(gone)
+    before = count(cursor, owner)
+    for statement, values in removal(owner, rows):
+        cursor.execute(statement, values)
+    return before - count(cursor, owner)
 
 
 def delete_all(cursor: Any, owner: str) -> None:
@@ -96,7 +120,7 @@ def outdated(
     )
     rows = cursor.fetchall()
     found = [
-        (owner, Row(id, bool(own)))
+        (owner, Row(id, own))
         for owner, id, own, body in rows
         if body is None or (own and id < oldest)
     ]

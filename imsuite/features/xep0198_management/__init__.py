@@ -20,6 +20,7 @@ from imsuite.core.outbox import Place
 from imsuite.core.record import Record, parse_id
 from imsuite.core.session import Session
 from imsuite.features.xep0198_management import restoring, rows
+from imsuite.features.xep0198_management.restoring import Ended
 from imsuite.features.xep0198_management.tracker import NS_SM, Tracker
 from imsuite.rules.resumption import on_wire, parse_count, wants
 from imsuite.rules.stream import Phase
@@ -27,9 +28,13 @@ from imsuite.streams.c2s import ClientStream
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.errors import ImsuiteError, StreamError
 from imsuite.xmpp.stanza import Stanza, quoted
+from imsuite.xmpp.times import SECOND
 
 SWEEP = 2.0  # seconds between two looks at what clients owe
 MEMORY = 86_400  # seconds that the count of a session which ended is remembered (§5)
+REMEMBERED = 20_000  # sessions of which it is, at most
+LARGE = 16_384  # characters; what is known of a session and is longer is written at each look
+ROUNDS = 100  # commits that a client who resumes waits for, while one message follows another
 
 
 @attrs.frozen
@@ -45,7 +50,7 @@ class Options:
     most_bytes: int = option(
         8_388_608, "Most bytes that may wait for the acknowledgement of one client.", ge(300_000)
     )
-    every: int = option(8, "After how many stanzas a client is asked for its count.", ge(1))
+    every: int = option(25, "After how many stanzas a client is asked for its count.", ge(1))
     timeout: int = option(
         60, "Time a client has to answer that before its link is given up, seconds.", ge(5)
     )
@@ -63,10 +68,11 @@ class Management(StreamFeature):
     def __init__(self, host: Host, options: object) -> None:
         super().__init__(host, options)
         self._trackers: dict[int, Tracker] = {}  # that can be resumed, by key
-        self._ended: dict[int, tuple[str, str, int]] = {}  # key → secret, account, count
+        self._ended: dict[int, Ended] = {}  # by key, in the order in which they ended
         self._detached: dict[Tracker, None] = {}  # in order of detaching
         self._watched: dict[Tracker, None] = {}
         self._unsaved: dict[Tracker, None] = {}
+        self._later: dict[Tracker, None] = {}  # whose state is large, so it is not written often
         self._resuming: dict[Tracker, ClientStream] = {}
         self._sweeping: IDelayedCall | None = None
         self._restored: Deferred[None] | None = None
@@ -118,8 +124,13 @@ class Management(StreamFeature):
 
     def _not_enabled(self, stream: ClientStream, tracker: Tracker, why: Exception) -> None:
         """The store can not keep the session."""
+        session = tracker.session
         self._trackers.pop(tracker.key, None)
-        tracker.session.make_outbox().tracker = None
+        self._let_go(tracker)
+        session.make_outbox().tracker = None
+        if session.stream is None:  # the link is lost, and nobody can come back
+            session.finish(partial(self.host.departures.unbind, session))
+            return
         stream.write(failed(self.host.condition(why).condition))
 
     # counting
@@ -161,6 +172,7 @@ class Management(StreamFeature):
         if stream.ended:
             return
         if tracker is None:
+            await self.host.store.settled()  # then the count of who ended just now is known
             stream.write(self.not_found(stream, previous))
             return
         self.attach(stream, tracker, h)
@@ -183,10 +195,24 @@ class Management(StreamFeature):
             session.stream.conflict(session)
             self.detached(tracker)
         await tracker.settle()
+        if tracker.gaps:
+            await self._let_out(tracker)
         if self._resuming.get(tracker) is not stream or tracker.gone:
             return None
         del self._resuming[tracker]
         return tracker
+
+    async def _let_out(self, tracker: Tracker) -> None:
+        """Wait until all that comes to a session has its row: new numbers are about to be given.
+
+        Raises StreamError if there is no end of it.
+        """
+        outbox = tracker.session.make_outbox()
+        for _ in range(ROUNDS):
+            if not len(outbox) or tracker.gone:
+                return
+            await self.host.store.settled()
+        raise StreamError("resource-constraint", "too much comes in to resume a session now")
 
     def _find(self, stream: ClientStream, previous: str) -> Tracker | None:
         key, secret = _split(previous)
@@ -202,15 +228,15 @@ class Management(StreamFeature):
         key, secret = _split(previous)
         ended = self._ended.get(key)
         if ended is not None and stream.account is not None:
-            right, account, count = ended
-            if compare_digest(right, secret) and account == stream.account.bare:
-                return failed("item-not-found", count)
+            if compare_digest(ended.secret, secret) and ended.account == stream.account.bare:
+                return failed("item-not-found", ended.count)
         return failed("item-not-found")
 
     def attach(self, stream: ClientStream, tracker: Tracker, h: int) -> None:
         """Go on with a session on a new link. Raises StreamError if h is too high."""
         session = tracker.session
         tracker.acknowledge(h)
+        tracker.forget_uncounted()
         self._detached.pop(tracker, None)
         tracker.since = 0.0
         session.stream = stream
@@ -232,7 +258,7 @@ class Management(StreamFeature):
     def _send_anew(self, tracker: Tracker) -> None:
         """After a crash: number what the client lacks as it counts, and show it who is there."""
         session = tracker.session
-        record = self.record()
+        record = self.record(apart=True)
         record.write(rows.FORGET_ALL, tracker.key)
         for place in tracker.take_unacked():
             again = Place(session, place.stanza, record)
@@ -278,26 +304,60 @@ class Management(StreamFeature):
         if not isinstance(tracker, Tracker):
             return
         tracker.give_up()
-        for kept in (self._detached, self._watched, self._unsaved, self._resuming):
+        self._resuming.pop(tracker, None)
+        self._let_go(tracker)
+        if self._trackers.pop(tracker.key, None) is not None:
+            self.host.spawn(self._remember(tracker))
+
+    def _let_go(self, tracker: Tracker) -> None:
+        for kept in (self._detached, self._watched, self._unsaved, self._later):
             kept.pop(tracker, None)
-        if self._trackers.pop(tracker.key, None) is None:
+
+    async def _remember(self, tracker: Tracker) -> None:
+        """Keep the count of a session that ended, for a while (§5)."""
+        # until then the count is not the last one, and what was on the way to the session has
+        # not found another way
+        await self.host.store.settled()
+        key, now = tracker.key, int(self.host.clock.seconds() * 1_000_000)
+        self._ended[key] = Ended(
+            tracker.secret, tracker.session.account.bare, tracker.taken, now
+        )
+        tracker.key = 0
+        self._write_end(key)
+
+    def _write_end(self, key: int) -> None:
+        """Write that a session has ended, again and again if need be: else it would come back."""
+        ended, record = self._ended.get(key), self.record(apart=True)
+        if ended is None:
             return
-        record = self.record()
-        now = self.host.clock.seconds()
-        count = tracker.taken
-        self._ended[tracker.key] = tracker.secret, session.account.bare, count
-        record.write(rows.ENDED, int(now * 1_000_000), count, tracker.key)
-        record.write(rows.FORGET_ALL, tracker.key)
+        record.write(rows.ENDED, ended.since, ended.count, key)
+        record.write(rows.FORGET_ALL, key)
+        outdated = ended.since - MEMORY * SECOND
+        while len(self._ended) > REMEMBERED or _oldest(self._ended).since < outdated:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest]
+            record.write(rows.REMOVE, oldest)
+        record.refused = partial(self._write_end_later, key)
         self.host.store.append(record)
+
+    def _write_end_later(self, key: int, why: Exception) -> None:
+        if not self._stopping:
+            self.host.clock.callLater(SWEEP, self._write_end, key)
 
     # keeping
 
-    def record(self) -> Record:
-        """Return a new record without a message."""
-        return Record(self.host, None, self.host.store.ids)
+    def record(self, apart: bool = False) -> Record:
+        """Return a new record without a message. apart: as `Record.apart`."""
+        record = Record(self.host, None, self.host.store.ids)
+        record.apart = apart
+        return record
 
     def save(self, tracker: Tracker) -> None:
         """Write what is known of a session, soon."""
+        if tracker.state_size > LARGE:
+            self._later[tracker] = None
+            self._sweep_soon()
+            return
         first = not self._unsaved
         self._unsaved[tracker] = None
         if first:
@@ -307,7 +367,9 @@ class Management(StreamFeature):
         unsaved, self._unsaved = self._unsaved, {}
         record = self.record()
         for tracker in unsaved:
-            record.write(rows.STATE, rows.freeze(self.host, tracker.session), tracker.key)
+            state = rows.freeze(self.host, tracker.session)
+            tracker.state_size = len(state)
+            record.write(rows.STATE, state, tracker.key)
         self.host.store.append(record)
 
     # looking after
@@ -325,6 +387,10 @@ class Management(StreamFeature):
         self._sweeping = None
         now = self.host.clock.seconds()
         record = self.record()
+        if self._later:
+            self._unsaved |= self._later
+            self._later = {}
+            self._save()
         for tracker in list(self._watched):
             if tracker.key and tracker.acked > tracker.swept and not tracker.gaps:
                 tracker.swept = tracker.acked
@@ -340,13 +406,13 @@ class Management(StreamFeature):
             else:
                 tracker.request()
             if not tracker.unacked and not tracker.owes:
-                del self._watched[tracker]
+                self._watched.pop(tracker, None)  # the session may have ended just now
         if record.rows:
             self.host.store.append(record)
         for tracker in list(self._detached):
             if tracker.since + tracker.seconds <= now:
                 self._end(tracker)
-        if self._watched or self._detached:
+        if self._watched or self._detached or self._later:
             self._sweep_soon()
 
     # restarts
@@ -387,6 +453,10 @@ def failed(condition: str, h: int | None = None) -> bytes:
         condition.encode(),
         quoted(NS.STANZAS),
     )
+
+
+def _oldest(ended: dict[int, Ended]) -> Ended:
+    return next(iter(ended.values()))
 
 
 def _split(previous: str) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from imsuite.core.session import Session
 from imsuite.features.xep0198_management import rows
 from imsuite.features.xep0198_management.tracker import LEAP, Tracker
+from imsuite.store.dialect import StoreError
 from imsuite.store.groups import insert
 from imsuite.xmpp.address import parse
 
@@ -25,6 +27,16 @@ class Stopped:
     key: int
     session: tuple[Any, ...]  # values of rows.STOPPED
     pending: list[tuple[Any, ...]]  # values of rows.PENDING
+
+
+@attrs.frozen
+class Ended:
+    """What is remembered of a session that ended. since: when it did, µs since 1970 UTC."""
+
+    secret: str
+    account: str
+    count: int
+    since: int
 
 
 def row(host: Host, tracker: Tracker) -> tuple[Any, ...]:
@@ -59,21 +71,32 @@ def write_stopped(cursor: Any, written: Iterable[Stopped]) -> None:
         insert(cursor, rows.PENDING, each.pending)
 
 
-async def restore(feature: Management, ended: dict[int, tuple[str, str, int]]) -> list[Tracker]:
+async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]:
     """Return the sessions of a host as they were, bound and without a link.
 
-    ended: filled with secret, account and count of those that had ended.
+    ended: filled with those that had ended, by their keys. A row that makes no sense costs one
+    session and a line in the log.
     """
     host = feature.host
     found = [rows.Stored(*values) for values in await host.store.query(rows.ALL, host.domain)]
     waiting = rows.by_session(await host.store.query(rows.WAITING, host.domain))
     await host.store.execute("UPDATE session SET sent = -1 WHERE host = ?", host.domain)
     restored = []
-    for stored in found:
+    for stored in sorted(found, key=lambda stored: stored.ended):
         if stored.ended:
-            ended[stored.number] = stored.secret, stored.account, stored.taken
+            ended[stored.number] = Ended(
+                stored.secret, stored.account, stored.taken, stored.ended
+            )
             continue
-        tracker = await _restored(feature, stored, waiting.get(stored.number, []))
+        try:
+            tracker = await _restored(feature, stored, waiting.get(stored.number, []))
+        except StoreError:
+            raise
+        except Exception as why:
+            tracker = None
+            host.log.error(
+                "{account}: a session is not restored: {why!r}", account=stored.account, why=why
+            )
         if tracker is None:
             await host.store.execute(rows.REMOVE, stored.number)
             await host.store.execute(rows.FORGET_ALL, stored.number)
@@ -96,16 +119,23 @@ async def _restored(
     tracker.stored = stored.taken
     tracker.acked = tracker.swept = stored.acked
     places = []
-    last = stored.acked
+    last = max(stored.acked, stored.sent)
     for _, number, id, raw, salt, body in waiting:
-        place = rows.rebuilt(session, number, id, raw, salt, body)
         last = max(last, number)
-        if place is not None:
-            places.append(place)
-    tracker.gaps = stored.sent < 0
+        with suppress(ValueError):  # what is no stanza
+            if (place := rows.rebuilt(session, number, id, raw, salt, body)) is not None:
+                places.append(place)
+    if gone := len(waiting) - len(places):
+        host.log.error("{session}: {gone} stanzas for it are gone", session=jid.full, gone=gone)
+    # without one of them the client would count less than the server
+    tracker.gaps = stored.sent < 0 or gone > 0
     tracker.sent = last + LEAP if tracker.gaps else stored.sent
     tracker.restore(places)
     session.make_outbox().tracker = tracker
     await host.bind(session)
-    rows.thaw(host, session, stored.state)
+    try:
+        rows.thaw(host, session, stored.state)
+    except Exception:
+        await host.unbind(session)  # what waited for it goes elsewhere
+        raise
     return tracker

@@ -33,7 +33,7 @@ class Tracker:
     long it may be detached; sent, acked: stanzas to the client, in all, and those it has; base:
     what the session had taken when counting began; stored: count of stanzas from the client
     that is durable; unacked: what was sent and not acknowledged; since: when its link was lost,
-    or 0; gaps: after a crash, nobody knows what was sent beside messages.
+    or 0; state_size: characters of what was written of it last; gaps: after a crash, nobody knows what was sent beside messages.
     """
 
     __slots__ = (
@@ -55,6 +55,7 @@ class Tracker:
         "sent",
         "session",
         "since",
+        "state_size",
         "stored",
         "swept",
         "unacked",
@@ -72,6 +73,7 @@ class Tracker:
         self.stored = 0
         self.swept = 0  # stanzas whose rows are removed
         self.since = 0.0
+        self.state_size = 0
         self.gaps = False
         self.gone = False
         self.unacked: deque[Place] = deque()
@@ -90,7 +92,8 @@ class Tracker:
     @property
     def taken(self) -> int:
         """How many stanzas of the client are handled and durable."""
-        return self.session.durable - self.base
+        # what came before counting began may not be durable yet
+        return max(0, self.session.durable - self.base)
 
     def begin(self, enabled: bytes, record: Record | None = None) -> None:
         """Count from the moment on when <enabled/> goes out, which may have to wait."""
@@ -129,6 +132,10 @@ class Tracker:
             self._feature.watch(self)
         if len(self.unacked) > options.most or self._bytes > options.most_bytes:
             self._feature.overflowed(self)
+
+    def skipped(self) -> None:
+        """Know that a stanza had a number and did not go out, for the session has ended."""
+        self.sent += self._counting
 
     def request(self) -> None:
         """Ask the client for its count (§4)."""
@@ -171,7 +178,7 @@ class Tracker:
 
     def count_rows(self, taken: int) -> list[Row]:
         """Return what is to be written because so many stanzas are handled."""
-        return [rows.count(self.key, taken - self.base)] if self.key else []
+        return [rows.count(self.key, max(0, taken - self.base))] if self.key else []
 
     def counted(self, taken: int) -> None:
         """Know that those rows are durable."""
@@ -197,6 +204,9 @@ class Tracker:
             return
         if self._asked:
             self.answer()
+        self._go_on()
+
+    def _go_on(self) -> None:
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(None)
@@ -227,13 +237,21 @@ class Tracker:
             self._saving = False
             if self._asked:
                 self.answer()
+            self._go_on()
 
         record.after(saved)
         record.refused = refused
         self._feature.host.store.append(record)
 
+    def forget_uncounted(self) -> None:
+        """Count on from what is durable: the client is told that, and sends the rest again."""
+        self.base = self.session.durable - self.stored
+
     async def settle(self) -> None:
-        """Wait until everything that came is handled and durable, and so is the count of it."""
+        """Wait until everything that came is handled and durable, and so is the count of it.
+
+        Where the store cannot keep the count, `stored` stays behind `taken`.
+        """
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
         self.progressed()
@@ -249,8 +267,8 @@ class Tracker:
     def detach(self) -> bool:
         """Know that the link is lost; return whether the session stays, to be resumed."""
         self._requested = self._asked = 0.0
-        if not self.key or self.gone:
-            return False
+        if not self.key or self.gone or not self._counting:
+            return False  # a client that has not heard that it may come back never will
         self._feature.detached(self)
         return True
 

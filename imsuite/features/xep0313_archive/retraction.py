@@ -14,11 +14,13 @@ from imsuite.core.host import Host
 from imsuite.core.record import Record
 from imsuite.features.xep0313_archive.search import Search
 from imsuite.features.xep0313_archive.storage import CHUNK, bodies
-from imsuite.rules.archive import NEWEST, is_retracted_by, tombstone
+from imsuite.rules.archive import NEWEST, is_retracted_by, may_have_id, tombstone
 
 CONVERSATION = (
     "SELECT id FROM archive WHERE owner = ? AND peer = ? AND id <= ? ORDER BY id DESC LIMIT ?"
 )
+MOST_OPENED = 20  # messages of that id which it is not; a client could make all of them so
+MOST_BYTES = 4_194_304  # of messages that are looked at
 REPLACE = "UPDATE message SET raw = ? WHERE id = ?"
 
 
@@ -38,13 +40,19 @@ class Retraction:
 
     def find(self, cursor: Any, most: int) -> tuple[int, bytes] | None:
         """Return id and raw of the message, None if it is not among the latest so many."""
-        greatest = NEWEST
-        while most > 0:
+        greatest, opened, size = NEWEST, 0, 0
+        while most > 0 and size < MOST_BYTES:
             cursor.execute(CONVERSATION, (self.owner, self.peer, greatest, min(CHUNK, most)))
             ids = [id for (id,) in cursor.fetchall()]
             for id, _, raw in bodies(cursor, ids):
+                size += len(raw)
+                if not may_have_id(raw, self.id):
+                    continue
                 if is_retracted_by(raw, self.id, self.author):
                     return id, raw
+                opened += 1
+                if opened == MOST_OPENED:
+                    return None
             if len(ids) < CHUNK:
                 break
             most -= len(ids)
