@@ -181,6 +181,7 @@ def test_an_answer_says_that_what_was_sent_before_the_request_is_durable():
     pace.step(StoreFull("no room"))
     assert ["type='error'" in romeo.received[0], "type='result'" in romeo.received[1]] == [True] * 2
     server.failures.take()
+    pace.go_on()
     server.stop()
 
 

@@ -20,6 +20,7 @@ class Resuming(Slixmpp):
 
     def __init__(self, *given):
         super().__init__(*given, plugins=("xep_0198",))
+        self._closing = False
 
     async def _connect(self):
         await super()._connect()
@@ -29,7 +30,13 @@ class Resuming(Slixmpp):
         client.add_event_handler("disconnected", lambda _: self._again())
 
     def _again(self):
-        self.client.connect(self.server.host, self.server.port)
+        if not self._closing:
+            self.client.connect(self.server.host, self.server.port)
+
+    async def _end(self):
+        self._closing = True
+        await super()._end()
+        self.client._run_out_filters = None  # which it would cancel when the loop is gone
 
     def _distrust(self, why):
         """It tries again by itself: the server may not be there yet."""

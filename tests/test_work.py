@@ -21,8 +21,8 @@ CALLS_TOGETHER = 31  # and for each of many that came together
 # and a group that is planned, written by a thread, and let go. It buys that nothing is lost.
 KEPT_CALLS = 200
 KEPT_CALLS_TOGETHER = 100
-WRITING_CALLS = 40  # in the thread that writes, for a group of one message
-WRITING_CALLS_TOGETHER = 2  # for each message of a group of fifty
+WRITING_CALLS = 30  # in the thread that writes, for a group of one message
+WRITING_CALLS_TOGETHER = 1  # for each message of a group of fifty
 SYSTEM = ("recv", "send", "poll", "read")  # the last: what wakes the reactor when a thread is done
 # what delivers messages and keeps none of them
 FLEETING = tuple(
@@ -36,10 +36,10 @@ MESSAGE = (
 
 
 @contextmanager
-def two_clients(use, store):
-    """Two clients on TCP, without TLS, and their server."""
-    sasl = {"sasl": {"plaintext": True}}
-    with serve("example.org", features=sasl, use=use, store=store) as server:
+def two_clients(use, store, **options):
+    """Two clients on TCP, without TLS, and their server. options: of its features."""
+    options["sasl"] = {"plaintext": True}
+    with serve("example.org", features=options, use=use, store=store) as server:
         romeo = Client(server, tls=False).log_in(server.account("romeo"), "orchard")
         juliet = Client(server, tls=False).log_in(server.account("juliet"), "balcony")
         yield server, romeo, juliet
@@ -49,16 +49,25 @@ def two_clients(use, store):
 
 @pytest.fixture(scope="module")
 def pair():
-    """Where messages are delivered and not kept."""
+    """Where messages are delivered, and neither kept nor remembered."""
     with two_clients(("default", *FLEETING), "sqlite:///:memory:") as made:
+
+        async def explain_nothing():
+            for host in made[0].service.hosts.values():
+                host.trail = None  # as with `explained = 0`
+
+        made[0].run(explain_nothing)
         yield made
 
 
 @pytest.fixture(scope="module")
 def keeping_pair(tmp_path_factory):
-    """Where they are archived, in an SQLite file, with every default feature."""
-    folder = tmp_path_factory.mktemp("work")
-    with two_clients(("default",), f"sqlite://{folder}/imsuite.db") as made:
+    """Where they are archived, in an SQLite file, with every default feature.
+
+    Their words are not indexed: that is done by a timer, so it would be noise here.
+    """
+    store = f"sqlite://{tmp_path_factory.mktemp('work')}/imsuite.db"
+    with two_clients(("default",), store, archive={"search": False}) as made:
         yield made
 
 
@@ -169,7 +178,7 @@ def test_messages_together_that_are_kept_share_their_commits(keeping_pair):
     assert counting.calls / MESSAGES < KEPT_CALLS_TOGETHER
     assert counting.writing_calls / MESSAGES < WRITING_CALLS_TOGETHER
     assert sum(counting.system.values()) / MESSAGES < 0.2
-    assert counting.statements["COMMIT"] / MESSAGES < 0.05
+    assert 0.02 <= counting.statements["COMMIT"] / MESSAGES < 0.05
     assert counting.statements["INSERT"] / MESSAGES < 0.5  # rows share statements
 
 

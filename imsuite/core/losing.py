@@ -44,7 +44,6 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
     if body is not None:
         passing.came = body.id
         passing.keep().has(account.bare, body)
-        passing.keep().stanza = None  # the client finds it, so its sender hears of no error
         passing.keep().note("XEP-0198 §5: its session ended before the client had it", session.full)
         passing.keep().stanza = None  # the archive has it: if no more can be written, nobody errs
     try:

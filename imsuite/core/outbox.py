@@ -134,7 +134,8 @@ class Outbox:
     @property
     def direct(self) -> bool:
         """What is put here is written at once, and that is all."""
-        return not self._queue and self.judge is self.tracker is None and not self._stalled
+        looked_at = self.judge is not None or self.tracker is not None
+        return not (self._queue or looked_at or self._stalled)
 
     def lasts(self, stanza: Stanza) -> bool:
         """Tell whether a stanza has to outlive the server until the client has it."""

@@ -23,6 +23,10 @@ class Delay(Feature):
         forged = [
             element
             for element in children(passing.stanza.element, *DELAY)
-            if normalised(element.getAttribute("from")) == self.host.domain
+            if self._is_ours(normalised(element.getAttribute("from")))
         ]
         return passing.stanza.without(forged) if forged else None
+
+    def _is_ours(self, address: str | None) -> bool:
+        """Tell whether an address is the server's, with or without a resource."""
+        return address is not None and address.partition("/")[0] == self.host.domain

@@ -72,6 +72,7 @@ class Management(StreamFeature):
         self._detached: dict[Tracker, None] = {}  # in order of detaching
         self._watched: dict[Tracker, None] = {}
         self._unsaved: dict[Tracker, None] = {}
+        self._unwritten: dict[int, None] = {}  # keys of sessions that ended, which is to be written
         self._later: dict[Tracker, None] = {}  # whose state is large, so it is not written often
         self._resuming: dict[Tracker, ClientStream] = {}
         self._sweeping: IDelayedCall | None = None
@@ -341,8 +342,8 @@ class Management(StreamFeature):
         self.host.store.append(record)
 
     def _write_end_later(self, key: int, why: Exception) -> None:
-        if not self._stopping:
-            self.host.clock.callLater(SWEEP, self._write_end, key)
+        self._unwritten[key] = None
+        self._sweep_soon()
 
     # keeping
 
@@ -372,6 +373,16 @@ class Management(StreamFeature):
             record.write(rows.STATE, state, tracker.key)
         self.host.store.append(record)
 
+    def _catch_up(self) -> None:
+        """Write what could not be written before, or would have been written too often."""
+        if self._later:
+            self._unsaved |= self._later
+            self._later = {}
+            self._save()
+        unwritten, self._unwritten = self._unwritten, {}
+        for key in unwritten:
+            self._write_end(key)
+
     # looking after
 
     def watch(self, tracker: Tracker) -> None:
@@ -387,10 +398,7 @@ class Management(StreamFeature):
         self._sweeping = None
         now = self.host.clock.seconds()
         record = self.record()
-        if self._later:
-            self._unsaved |= self._later
-            self._later = {}
-            self._save()
+        self._catch_up()
         for tracker in list(self._watched):
             if tracker.key and tracker.acked > tracker.swept and not tracker.gaps:
                 tracker.swept = tracker.acked
@@ -412,7 +420,7 @@ class Management(StreamFeature):
         for tracker in list(self._detached):
             if tracker.since + tracker.seconds <= now:
                 self._end(tracker)
-        if self._watched or self._detached or self._later:
+        if self._watched or self._detached or self._later or self._unwritten:
             self._sweep_soon()
 
     # restarts
@@ -424,6 +432,7 @@ class Management(StreamFeature):
         try:
             before = int((host.clock.seconds() - MEMORY) * 1_000_000)
             await host.store.execute(rows.REMOVE_OLD, before)
+            await host.store.execute(rows.FORGET_ORPHANS)
             for tracker in await restoring.restore(self, self._ended):
                 self._trackers[tracker.key] = tracker
                 self.detached(tracker)
@@ -439,6 +448,7 @@ class Management(StreamFeature):
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
+        self._catch_up()
         await host.store.settled()
         trackers = list(self._trackers.values())
         written: list[Any] = [restoring.stopped(host, tracker) for tracker in trackers]

@@ -77,6 +77,10 @@ RUNNING = "UPDATE session SET sent = -1 WHERE number = ?"
 ENDED = "UPDATE session SET ended = ?, taken = ?, state = '' WHERE number = ?"
 REMOVE = "DELETE FROM session WHERE number = ?"
 REMOVE_OLD = "DELETE FROM session WHERE ended > 0 AND ended < ?"
+FORGET_ORPHANS = (
+    "DELETE FROM pending WHERE NOT EXISTS"
+    " (SELECT 1 FROM session s WHERE s.number = pending.session AND s.ended = 0)"
+)
 FORGET = "DELETE FROM pending WHERE session = ? AND number <= ?"
 FORGET_ALL = "DELETE FROM pending WHERE session = ?"
 ALL = (
