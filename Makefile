@@ -35,8 +35,10 @@ $(VENV)/.dev: setup.cfg pyproject.toml | $(BIN)/python
 run: $(VENV)/.run ## start a server on this machine; Ctrl-C stops it
 	exec $(BIN)/twistd --nodaemon --pidfile= imsuite
 
-test: $(VENV)/.dev ## run all tests (one of them: make test ARGS=tests/rules)
-	$(BIN)/python -m pytest $(ARGS)
+JOBS ?= auto# files of tests at the same time; 0: all of them in the process that shows the results
+test: $(VENV)/.dev ## run all tests (one of them: make test ARGS=tests/rules JOBS=0)
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --maxprocesses=4 --dist=loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev ## look for mistakes and untidy code
 	$(BIN)/ruff check

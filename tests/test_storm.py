@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.storm import keeping
 from benchmarks.storm.growth import measure
 from benchmarks.storm.storm import Storm, Wrong, run
 
@@ -29,6 +30,33 @@ def test_all_promises_hold_where_the_store_answers_late(seed):
 def test_rosters_of_a_pair_agree(seed):
     """RFC 6121 appendix A: nobody blocks, so the one's "to" is the other's "from"."""
     assert run(seed, STEPS, blocking=False).steps == STEPS
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"late": True}, {"late": True, "full": keeping.FULL}], ids=str
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_lost_in_a_storm(seed, kind):
+    """XEP-0198, 0313, 0160: links break, the server is killed, the store is late, and full."""
+    tally = keeping.run(seed, STEPS, **kind)
+    assert tally.steps == STEPS
+    assert tally.resumed > 10
+    assert tally.crashes + tally.restarts > 0
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM archive", "UPDATE message SET refs = refs + 1"])
+def test_such_a_storm_notices_what_is_lost(sql):
+    """An archive from which a message is gone, or a reference too many."""
+    storm = keeping.Keeping(1)
+
+    def go_on():
+        for _ in range(100):
+            storm.step()
+            storm.server.store.execute(f"{sql} WHERE id = (SELECT max(id) FROM archive)")
+
+    with pytest.raises(Wrong, match="seed 1"):
+        go_on()
+    storm.server.failures.stop()
 
 
 def test_a_storm_notices_what_is_wrong():

@@ -47,7 +47,7 @@ def two_clients(use, store, **options):
         juliet.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pair():
     """Where messages are delivered, and neither kept nor remembered."""
     with two_clients(("default", *FLEETING), "sqlite:///:memory:") as made:
@@ -60,13 +60,13 @@ def pair():
         yield made
 
 
-@pytest.fixture(scope="module")
-def keeping_pair(tmp_path_factory):
+@pytest.fixture
+def keeping_pair(tmp_path):
     """Where they are archived, in an SQLite file, with every default feature.
 
     Their words are not indexed: that is done by a timer, so it would be noise here.
     """
-    store = f"sqlite://{tmp_path_factory.mktemp('work')}/imsuite.db"
+    store = f"sqlite://{tmp_path}/imsuite.db"
     with two_clients(("default",), store, archive={"search": False}) as made:
         yield made
 

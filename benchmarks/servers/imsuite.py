@@ -46,6 +46,14 @@ required = false
 plaintext = true
 """
 
+# what waits for a client is in memory only, as the peers have it, unless an archive keeps it; the
+# clients rest while other servers are measured
+MANAGED = """
+[hosts."{domain}".features.management]
+durable = false
+timeout = 3600
+"""
+
 WITHOUT_SEARCH = """
 [hosts."{domain}".features.archive]
 search = false
@@ -177,6 +185,8 @@ class Imsuite(Server):
         text = CONFIGURATION
         if self.profile.archive and not self.profile.search:
             text += WITHOUT_SEARCH
+        if self.profile.management:
+            text += MANAGED
         use = ["default", *(f"-{word}" for word in self.profile.left_out if word in self.words)]
         (self.folder / "imsuite.toml").write_text(
             text.format(

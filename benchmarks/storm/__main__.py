@@ -1,7 +1,8 @@
 """Lets storms blow: `python -m benchmarks.storm --seconds 600 --seed 1`.
 
 Each storm is one server in memory and clients that do random things; every other one has a store
-that answers late. What must hold is checked after each step. Then clients log in and out and
+that answers late. In some of them links break, the server is killed, and the disk is full
+(`keeping`). What must hold is checked after each step. Then clients log in and out and
 messages are sent, and the server must not grow by it. A failure prints the seed and what happened
 before; the same seed makes the same storm.
 """
@@ -11,15 +12,20 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from typing import Any
 
+from benchmarks.storm import keeping
 from benchmarks.storm.growth import measure
 from benchmarks.storm.storm import Wrong, run
 
-KINDS = (
-    {"late": False, "blocking": True},
-    {"late": True, "blocking": True, "loaded": 1},
-    {"late": False, "blocking": False},
-    {"late": True, "blocking": False, "loaded": 1},
+KINDS: tuple[tuple[Any, dict[str, Any]], ...] = (
+    (run, {"late": False, "blocking": True}),
+    (run, {"late": True, "blocking": True, "loaded": 1}),
+    (keeping.run, {"late": False}),
+    (keeping.run, {"late": True}),
+    (run, {"late": False, "blocking": False}),
+    (run, {"late": True, "blocking": False, "loaded": 1}),
+    (keeping.run, {"late": True, "full": keeping.FULL}),
 )
 MOST_OBJECTS = 2000  # that may be left behind
 MOST_BYTES = 2**20
@@ -41,10 +47,10 @@ def main() -> int:
     end = time.monotonic() + given.seconds
     seed = given.seed
     while time.monotonic() < end and (given.storms is None or seed - given.seed < given.storms):
-        kind = KINDS[seed % len(KINDS)]
+        blow, kind = KINDS[seed % len(KINDS)]
         try:
-            tally = run(seed, given.steps, **kind)
-            print(f"seed {seed} {kind}: {tally.line()}", flush=True)
+            tally = blow(seed, given.steps, **kind)
+            print(f"seed {seed} {blow.__module__} {kind}: {tally.line()}", flush=True)
         except Wrong as why:
             wrong += 1
             print(why, file=sys.stderr, flush=True)

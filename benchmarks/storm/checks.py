@@ -102,7 +102,9 @@ def _passed(
     if client.full == author.full:
         return
     number = int(said.id.partition("-")[2])
-    pair = (author.full, client.full)
+    # what waited for the account is behind what came to the resource that was not available
+    waited = b">Offline Storage<" in stanza.raw
+    pair = (author.full, client.full, waited)
     if number < storm.last_seq.get(pair, 0):
         raise wrong(storm, f"{said.id} came too late from {author} to {client}")
     storm.last_seq[pair] = number

@@ -21,9 +21,7 @@ HEADER = (
     "<stream:stream xmlns='jabber:client' version='1.0' to='{}'"
     " xmlns:stream='http://etherx.jabber.org/streams'>"
 )
-BIND = (
-    f"<iq type='set' id='bind'><bind xmlns='{NS.BIND}'><resource>{{}}</resource></bind></iq>"
-)
+BIND = f"<iq type='set' id='bind'><bind xmlns='{NS.BIND}'><resource>{{}}</resource></bind></iq>"
 CARBONS = "<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>"
 MANY = 3  # sessions that may lose a message one after the other, which waits again each time
 BODY = re.compile(rb"<body>n(\d+)</body>")
@@ -34,9 +32,10 @@ class Device:
 
     bare, resource: of its address; careful: it always asks for a session that can be resumed;
     phase: "off", "opening", "reopening", "entering", "bound"; got: how often each message came
-    in this session, by number and whether it had waited, beside what it asked the archive for; ever: numbers of all messages that ever
-    came; acked: called with the numbers of messages that the server says it has; again: with the number
-    of each that is sent once more, None for another stanza; wrong: makes what is raised.
+    in this session, by number and whether it had waited, beside what it asked the archive for;
+    ever: numbers of all messages that ever came; acked: called with the numbers of messages that
+    the server says it has; again: with the number of each that is sent once more, None for another
+    stanza; wrong: makes what is raised.
     """
 
     def __init__(self, dice: random.Random, bare: str, resource: str, careful: bool) -> None:

@@ -1,4 +1,4 @@
-"""A storm in which messages are kept: links break, the server is killed, the store is late and full.
+"""A storm in which messages are kept: links break, the server is killed, the disk is full.
 
 Beside this, `storm` has everything else; what must hold here is in `ledger`.
 """
@@ -65,6 +65,16 @@ class FullStore(LateStore):
         ids = [record.stanza.id or "" for record in group if record.stanza is not None]
         self.refused.update(int(id[1:]) for id in ids if id.startswith("n"))
         return self._begin(self._writes, lambda: fail(StoreFull("the disk is full")))
+
+
+class Gone:
+    """The store of a server that was killed: it never answers."""
+
+    def __init__(self, store: Store) -> None:
+        self.ids, self.clock, self.dialect = store.ids, store.clock, store.dialect
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: Deferred()
 
 
 @attrs.define
@@ -236,9 +246,11 @@ class Keeping:
     def _exists(self, bare: str) -> bool:
         jid = parse(bare)
         host = self.server.router.hosts[jid.domain]
-        return bool(self.server.store.query(
-            "SELECT 1 FROM accounts WHERE localpart = ? AND host = ?", jid.local, host.domain
-        ).result)
+        return bool(
+            self.server.store.query(
+                "SELECT 1 FROM accounts WHERE localpart = ? AND host = ?", jid.local, host.domain
+            ).result
+        )
 
     def _again(self, number: int | None) -> None:
         """Note what is said a second time; an error may have answered the first."""
@@ -274,7 +286,8 @@ class Keeping:
         for device in self.devices:
             device.is_cut_off(reads=self.dice.random() < 0.5)
         for host in old.hosts:
-            host.store = host.users.store = None
+            gone: Any = Gone(self.server.store)
+            host.store = host.users.store = gone
         self._slow_down()
 
     def _remove(self, bare: str) -> None:
@@ -381,7 +394,9 @@ class Keeping:
             last.puts("<presence/>")
             last.acknowledges()
             self.server.advance(1)
-        got = {number for device in self.devices if device.bare == CAREFUL for number in device.ever}
+        got = {
+            number for device in self.devices if device.bare == CAREFUL for number in device.ever
+        }
         kept = set(ledger.archived(self.server, CAREFUL))
         for number in sorted(kept - got):
             if self.said[number].to == CAREFUL and self.said[number].sender != CAREFUL:

@@ -21,9 +21,11 @@ _LEFT = (Session, Outbox, Place, Tracker)
 
 @attrs.define
 class Said:
-    """A message. device: full JID of its sender; sender, to: bare JIDs; acked: the server said that it has it; again: it was
-    sent once more after its link was lost; void: bare JIDs of
-    accounts that were removed since.
+    """A message.
+
+    device: full JID of its sender; sender, to: bare JIDs; acked: the server said that it has it;
+    again: it was sent once more after its link was lost; void: bare JIDs of accounts that were
+    removed since.
     """
 
     number: int
@@ -95,8 +97,9 @@ def _tables(server: MemoryServer) -> list[str]:
     for name, sql in (
         (
             "refs that are wrong",
-            "SELECT m.id, m.refs FROM message m WHERE m.refs <> (SELECT count(*) FROM archive a"
-            " WHERE a.id = m.id) + (SELECT count(*) FROM offline o WHERE o.id = m.id AND o.own = 1)",
+            "SELECT m.id, m.refs FROM message m WHERE m.refs <>"
+            " (SELECT count(*) FROM archive a WHERE a.id = m.id)"
+            " + (SELECT count(*) FROM offline o WHERE o.id = m.id AND o.own = 1)",
         ),
         (
             "archive rows without message",
@@ -118,16 +121,21 @@ def _tables(server: MemoryServer) -> list[str]:
         rows = [row for row in _rows(server, sql) if row[0] not in unwritten]
         if rows:
             found.append(f"{name}: {rows[:5]}")
-    users = {f"{local}@{host}" for local, host in _rows(server, "SELECT localpart, host FROM accounts")}
+    users = {
+        f"{local}@{host}" for local, host in _rows(server, "SELECT localpart, host FROM accounts")
+    }
     for table, owner in (("archive", "owner"), ("offline", "owner"), ("session", "account")):
         owners = {row[0] for row in _rows(server, f"SELECT DISTINCT {owner} FROM {table}")}
         if owners - users:
             found.append(f"{table} has rows of nobody: {owners - users}")
     for host in server.hosts:
         management: Any = host.features["management"]
-        open_ = {key for (key,) in _rows(
-            server, "SELECT number FROM session WHERE ended = 0 AND host = ?", host.domain
-        )}
+        open_ = {
+            key
+            for (key,) in _rows(
+                server, "SELECT number FROM session WHERE ended = 0 AND host = ?", host.domain
+            )
+        }
         if open_ - unwritten != set(management._trackers):
             found.append(f"sessions: {open_} are stored, {set(management._trackers)} are known")
         offline = host.find_feature(IOffline)
@@ -147,7 +155,15 @@ def remains(server: MemoryServer) -> list[str]:
         management: Any = host.features["management"]
         tables: dict[str, Any] = {
             name: getattr(management, name)
-            for name in ("_trackers", "_detached", "_watched", "_unsaved", "_later", "_resuming", "_unwritten")
+            for name in (
+                "_trackers",
+                "_detached",
+                "_watched",
+                "_unsaved",
+                "_later",
+                "_resuming",
+                "_unwritten",
+            )
         }
         tables["given"] = host.find_feature(IArchive)._given
         tables["leaving"] = host.departures._leaving

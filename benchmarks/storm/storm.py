@@ -88,7 +88,8 @@ class Storm:
         self.removed: set[str] = set()  # bare JIDs of accounts that were removed at some time
         self.asked_by: str | None = None  # bare JID whose subscription stanzas may be on their way
         self.apart: set[tuple[str, str]] = set()  # bare JIDs of pairs that blocked each other
-        self.last_seq: dict[tuple[str, str], int] = {}  # of a sender, as a recipient heard it
+        # of a sender, as a recipient heard it, beside what had waited
+        self.last_seq: dict[tuple[str, str, bool], int] = {}
         self.authors: dict[str, str] = {}  # of requests, by id
 
     # one step

@@ -54,12 +54,20 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
             await later
         if passing.record is None:
             raise StanzaError(_GONE)  # nobody could keep it
-        passing.complete()
+        _hand_over(session, place, passing)
     except Dropped:
         if passing.record is not None and passing.record.places:
-            passing.complete()  # others get it
+            _hand_over(session, place, passing)  # others get it
     except Exception as why:
         host.refuse(_answerable(session, stanza), why)
+
+
+def _hand_over(session: Session, place: Place, passing: Passing) -> None:
+    """Let a message go its other way; in the same transaction it waits for the session no more."""
+    if passing.record is not None and session.tracker is not None:
+        for statement, values in session.tracker.released(place):
+            passing.record.write(statement, *values)
+    passing.complete()
 
 
 def _delayed(stanza: Stanza, id: int, domain: str) -> Stanza:

@@ -58,7 +58,7 @@ class Place:
 class Tracker(Protocol):
     """Counts what is sent until the client says that it has it (XEP-0198)."""
 
-    key: int  # of the row of the session, 0 if it can not be resumed
+    durable: bool  # does what is sent outlive the server until the client has it?
     unacked: deque[Place]  # what was sent, and the client has not said so
 
     def request(self) -> None:
@@ -75,6 +75,9 @@ class Tracker(Protocol):
 
     def rows(self, place: Place) -> list[Row]:
         """Return what is to be written about a message to this session; it has its number."""
+
+    def released(self, place: Place) -> list[Row]:
+        """Return what is to be written because such a message has found another way."""
 
     def count_rows(self, taken: int) -> list[Row]:
         """Return what is to be written because so many stanzas of this session are handled."""
@@ -139,7 +142,7 @@ class Outbox:
 
     def lasts(self, stanza: Stanza) -> bool:
         """Tell whether a stanza has to outlive the server until the client has it."""
-        if self.tracker is None or not self.tracker.key or stanza.kind != "message":
+        if self.tracker is None or not self.tracker.durable or stanza.kind != "message":
             return False
         return classify(stanza).offline
 

@@ -210,9 +210,9 @@ class Session(Inbox):
 
     def deliver(self, passing: Passing) -> Awaitable[None] | None:
         """Let a stanza pass DELIVERING and send it."""
-        if passing.record is None and self.outbox is not None:
-            if self.outbox.lasts(passing.stanza):
-                passing.keep()  # also where no archive has it
+        outbox = self.outbox
+        if passing.record is None and outbox is not None and outbox.lasts(passing.stanza):
+            passing.keep()  # also where no archive has it
         delivering = self.account.host.delivering
         if delivering.steps:
             one = Passing(passing.stanza, passing.account, passing.sender, passing.session, self)

@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from imsuite.app.registry import GROUP, NoSuchFeature, all_features, chosen
 from imsuite.app import registry
+from imsuite.app.registry import GROUP, NoSuchFeature, all_features, chosen
 from imsuite.core.feature import Feature
 
 

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from imsuite.core.feature import At
 from imsuite.app.registry import all_features
+from imsuite.core.feature import At
 from imsuite.testing.memory import now
 from imsuite.testing.memory_link import MemoryTls
 from tests.helpers import holds, iq_error

@@ -198,7 +198,7 @@ def test_messages_to_a_session_that_ends_meanwhile_are_not_refused(server, romeo
 
 
 def test_what_comes_during_the_resumption_comes_after_what_was_there(server, romeo, juliet):
-    """§5, after a crash, when all of it gets new numbers; and so it is still there after one more."""
+    """§5, after a crash, when all of it gets new numbers, on disk as well."""
     juliet.answers = False
     juliet.vanishes()
     romeo.says(chat("old"))
@@ -261,7 +261,9 @@ def test_a_session_whose_row_makes_no_sense_is_dropped(server, romeo, juliet):
     second.failures.stop()
 
 
-@pytest.mark.parametrize("what", ["UPDATE message SET raw = x'3c' WHERE", "DELETE FROM message WHERE"])
+@pytest.mark.parametrize(
+    "what", ["UPDATE message SET raw = x'3c' WHERE", "DELETE FROM message WHERE"]
+)
 @pytest.mark.parametrize("how", ["crash", "restart"])
 def test_a_message_that_is_gone_does_not_confuse_the_counts(server, romeo, juliet, what, how):
     """§4: the others come, and the client counts as the server does."""
@@ -299,3 +301,68 @@ def test_a_large_state_is_not_written_for_each_presence(server, romeo):
     assert calls["run"] == 0
     server.advance(5)
     assert calls["run"] == 1
+
+
+# what goes elsewhere
+
+
+CARBONS = "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>"
+
+
+@pytest.mark.parametrize("to", [JULIET, "juliet@example.org", "juliet@example.org/nowhere"])
+def test_nobody_gets_a_second_time_what_another_session_never_got(server, romeo, juliet, to):
+    """XEP-0280 §7, RFC 6121 §8.5.3.2.1: by a copy, or because it went to all of them."""
+    other = server.login("juliet@example.org/chamber")
+    other.says(CARBONS)
+    other.forget()
+    juliet.vanishes()
+    romeo.says(chat("once", to))
+    server.advance(1000)
+    server.advance(5)
+    assert len([text for text in other.received if "once" in text]) == 1
+
+
+def test_to_a_resource_that_is_not_there_it_went_to_all(server, romeo, juliet):
+    """RFC 6121 §8.5.3.2.1: also without copies."""
+    other = server.login("juliet@example.org/chamber")
+    juliet.vanishes()
+    romeo.says(chat("once", "juliet@example.org/nowhere"))
+    server.advance(1000)
+    server.advance(5)
+    assert len([text for text in other.received if "once" in text]) == 1
+
+
+def test_what_an_archive_has_is_never_refused_later(romeo):
+    """Pitfall 30: though too much waits already, it was accepted, and the client finds it."""
+    server = MemoryServer(options={"offline": {"most": 1}})
+    romeo, juliet = Managed(server, "romeo@example.org/orchard"), Managed(server, JULIET)
+    juliet.vanishes()
+    for number in range(3):
+        romeo.says(chat(number))
+    server.advance(1000)
+    server.advance(5)
+    romeo.reads()
+    assert not [text for text in romeo.got if "type='error'" in text]
+    assert rows(server, "SELECT count(*) FROM offline") == [(1,)]
+    server.stop()
+
+
+def test_a_message_goes_elsewhere_once_though_the_server_dies_meanwhile(server, romeo, juliet):
+    """§5: it is taken from the session that ended in the transaction that gives it to another."""
+    juliet.vanishes()
+    romeo.says(chat("once"))
+    other = Managed(server, "juliet@example.org/chamber")
+    other.answers = False
+    pace = Pace(server.store)
+    pace.held = True
+    server.advance(1000)
+    server.advance(5)
+    while not other.reads() and pace.step():
+        pass
+    assert other.bodies == ["once"]
+    assert rows(
+        server,
+        "SELECT count(*) FROM pending p JOIN session s ON s.number = p.session"
+        " WHERE s.resource = 'balcony'",
+    ) == [(0,)]
+    pace.go_on()

@@ -56,3 +56,9 @@ def test_plain_messages_pay_nothing(host):
     for hook in (INCOMING, OUTGOING):
         handlers = host.switch(hook).handlers(plain)
         assert not [each for each in handlers if each.__self__ is delay]
+
+
+def test_a_resource_of_the_server_is_the_server(romeo, juliet):
+    """§7: who reads "example.org/x" believes that the server said it."""
+    romeo.says(MESSAGE.format("juliet@example.org", DELAY.format("Example.org/x")))
+    assert "<delay" not in juliet.received[0]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from imsuite.features.xep0313_archive.retraction import MOST_OPENED
 from imsuite.xmpp.stanza import Stanza
 from tests.archives import FULLTEXT, ask, ask_for, rows
 from tests.helpers import holds, value
@@ -220,3 +221,25 @@ def test_only_one_side_archives(host, romeo, juliet):
     retract(romeo, JULIET, "m1")
     assert len(tombs(host)) == 1
     assert ask(romeo).ids == []
+
+
+def test_few_messages_are_opened(host, romeo, juliet, monkeypatch):
+    """§4: a client could give all its messages the id that it retracts, and nothing to retract."""
+    for _ in range(30):
+        say(romeo, JULIET, "same", "<store xmlns='urn:xmpp:hints'/>")
+    opened = []
+    parse = Stanza.parse
+    monkeypatch.setattr(Stanza, "parse", lambda raw: opened.append(raw) or parse(raw))
+    retract(romeo, JULIET, "same")
+    assert len(opened) <= 2 * MOST_OPENED + 2
+
+
+def test_messages_with_other_ids_are_not_opened(host, romeo, juliet, monkeypatch):
+    """§4: nor those that have the id somewhere in their texts."""
+    for number in range(30):
+        say(romeo, JULIET, f"m{number}", "<body>id='message' message &amp; more</body>")
+    opened = []
+    parse = Stanza.parse
+    monkeypatch.setattr(Stanza, "parse", lambda raw: opened.append(raw) or parse(raw))
+    retract(romeo, JULIET, "message")
+    assert len(opened) <= 2

@@ -190,6 +190,14 @@ def test_it_catches_up_in_chunks(server, host, romeo, juliet, monkeypatch):
     assert "stable" not in answer.fin
 
 
+def test_a_row_that_is_no_message_does_not_stop_it(server, host, romeo, juliet):
+    """One that the disk has spoiled: all others are found."""
+    fill(romeo, JULIET, ["sweet one", "sweet two", "sweet three"])
+    now(host.store.execute("UPDATE message SET raw = ? WHERE raw LIKE '%two%'", b"<messa"))
+    server.advance(search.PAUSE)
+    assert found(romeo, "sweet") == ["sweet one", "sweet three"]
+
+
 def test_a_search_does_not_wait_for_ever(host, romeo, juliet, monkeypatch):
     """XEP-0313 §4.3.2: what may still change is not stable."""
     monkeypatch.setattr(search, "CHUNK", 2)

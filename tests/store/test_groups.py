@@ -167,6 +167,27 @@ def test_what_follows_a_message_may_fail(slow):
     assert slow.kept == [1, 2]
 
 
+def test_the_rows_of_a_record_may_stand_apart(slow):
+    """Else statements of a group are put together: a removal after an insertion of another's."""
+
+    def append(*rows, apart=False):
+        record = Record(slow.host, None, slow.ids)
+        for statement, *row in rows:
+            record.write(statement, *row)
+        record.apart = apart
+        slow.groups.append(record)
+
+    remove = "DELETE FROM thing WHERE word = ?"
+    append((THING, 1, "old"))
+    append((remove, "old"), (THING, 2, "old"), apart=True)
+    append((THING, 3, "new"))
+    append((remove, "new"), apart=True)
+    append((THING, 4, "new"))
+    slow.clock.advance(0)
+    slow.step()
+    assert slow.rows == [2, 4]
+
+
 def test_a_record_that_writes_nothing_keeps_its_turn(slow):
     slow.record(1)
     slow.clock.advance(0)

@@ -6,10 +6,10 @@ import attrs
 import pytest
 from twisted.internet.defer import Deferred
 
+from imsuite.app.registry import NoSuchFeature
 from imsuite.core.feature import At, Feature, answers
 from imsuite.core.options import option
 from imsuite.core.record import public_id
-from imsuite.app.registry import NoSuchFeature
 from imsuite.testing.memory import MemoryServer, now
 from imsuite.testing.memory_link import MemoryTls
 from imsuite.testing.patterns import Wire

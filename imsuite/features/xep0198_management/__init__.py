@@ -50,6 +50,11 @@ class Options:
     most_bytes: int = option(
         8_388_608, "Most bytes that may wait for the acknowledgement of one client.", ge(300_000)
     )
+    durable: bool = option(
+        True,
+        "Whether messages that no archive keeps outlive the server, too, while their client has "
+        "not acknowledged them.",
+    )
     every: int = option(25, "After how many stanzas a client is asked for its count.", ge(1))
     timeout: int = option(
         60, "Time a client has to answer that before its link is given up, seconds.", ge(5)
@@ -227,11 +232,10 @@ class Management(StreamFeature):
     def not_found(self, stream: ClientStream, previous: str) -> bytes:
         """Return the answer to who can not resume, with the count of a session that ended."""
         key, secret = _split(previous)
-        ended = self._ended.get(key)
-        if ended is not None and stream.account is not None:
-            if compare_digest(ended.secret, secret) and ended.account == stream.account.bare:
-                return failed("item-not-found", ended.count)
-        return failed("item-not-found")
+        ended, account = self._ended.get(key), stream.account
+        if ended is None or account is None or not compare_digest(ended.secret, secret):
+            return failed("item-not-found")
+        return failed("item-not-found", ended.count if ended.account == account.bare else None)
 
     def attach(self, stream: ClientStream, tracker: Tracker, h: int) -> None:
         """Go on with a session on a new link. Raises StreamError if h is too high."""
@@ -320,9 +324,7 @@ class Management(StreamFeature):
         # not found another way
         await self.host.store.settled()
         key, now = tracker.key, int(self.host.clock.seconds() * 1_000_000)
-        self._ended[key] = Ended(
-            tracker.secret, tracker.session.account.bare, tracker.taken, now
-        )
+        self._ended[key] = Ended(tracker.secret, tracker.session.account.bare, tracker.taken, now)
         tracker.key = 0
         self._write_end(key)
 
@@ -411,7 +413,7 @@ class Management(StreamFeature):
                 # any byte shows that the client lives, but it has to answer some time
                 if now - max(tracker.overdue, stream.seen) >= self.options.timeout:
                     stream.fail(StreamError("connection-timeout"))
-            else:
+            elif tracker.is_due(now):
                 tracker.request()
             if not tracker.unacked and not tracker.owes:
                 self._watched.pop(tracker, None)  # the session may have ended just now

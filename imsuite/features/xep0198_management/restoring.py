@@ -84,9 +84,7 @@ async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]
     restored = []
     for stored in sorted(found, key=lambda stored: stored.ended):
         if stored.ended:
-            ended[stored.number] = Ended(
-                stored.secret, stored.account, stored.taken, stored.ended
-            )
+            ended[stored.number] = Ended(stored.secret, stored.account, stored.taken, stored.ended)
             continue
         try:
             tracker = await _restored(feature, stored, waiting.get(stored.number, []))

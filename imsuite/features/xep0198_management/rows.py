@@ -82,6 +82,7 @@ FORGET_ORPHANS = (
     " (SELECT 1 FROM session s WHERE s.number = pending.session AND s.ended = 0)"
 )
 FORGET = "DELETE FROM pending WHERE session = ? AND number <= ?"
+FORGET_ONE = "DELETE FROM pending WHERE session = ? AND number = ?"
 FORGET_ALL = "DELETE FROM pending WHERE session = ?"
 ALL = (
     "SELECT number, account, resource, secret, seconds, taken, acked, sent, ended, state "

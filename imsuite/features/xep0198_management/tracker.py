@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imsuite.features.xep0198_management import Management
 
 NS_SM = "urn:xmpp:sm:3"
+QUIET = 15.0  # seconds after which a client is asked about a stanza; each question wakes both sides
 # after a crash nobody knows how many stanzas a client was sent that were no messages; what it is
 # sent later has numbers so far above that it cannot be taken for one of those
 LEAP = 1 << 20
@@ -33,7 +34,8 @@ class Tracker:
     long it may be detached; sent, acked: stanzas to the client, in all, and those it has; base:
     what the session had taken when counting began; stored: count of stanzas from the client
     that is durable; unacked: what was sent and not acknowledged; since: when its link was lost,
-    or 0; state_size: characters of what was written of it last; gaps: after a crash, nobody knows what was sent beside messages.
+    or 0; state_size: characters of what was written of it last; gaps: after a crash, nobody knows
+    what was sent beside messages.
     """
 
     __slots__ = (
@@ -41,6 +43,8 @@ class Tracker:
         "_bytes",
         "_counting",
         "_feature",
+        "_first",
+        "_first_since",
         "_requested",
         "_saving",
         "_waiting",
@@ -80,6 +84,8 @@ class Tracker:
         self._counting = True
         self._bytes = 0
         self._asked = 0.0  # the client wants to know the count since then; 0: it does not
+        self._first = 0  # number of the oldest stanza without acknowledgement at the last look
+        self._first_since = 0.0  # when that was first seen
         self._requested = 0.0  # it was asked for its count then; 0: nothing is open
         self._saving = False
         self._waiting: list[Deferred[None]] = []
@@ -99,6 +105,11 @@ class Tracker:
         """Count from the moment on when <enabled/> goes out, which may have to wait."""
         self._counting = False
         self.marker = Place(self.session, Stanza("enabled", NS_SM, {}, (), enabled), record)
+
+    @property
+    def durable(self) -> bool:
+        """What is sent outlives the server until the client has it, also what no archive has."""
+        return bool(self.key) and bool(self._feature.options.durable)
 
     # what goes out
 
@@ -144,6 +155,13 @@ class Tracker:
             self._requested = self._feature.host.clock.seconds()
             stream.write(REQUEST)
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether the client has said nothing of a stanza for long. now: of the clock."""
+        first = self.unacked[0].number if self.unacked else 0
+        if first != self._first:
+            self._first, self._first_since = first, now
+        return bool(first) and now - self._first_since >= QUIET
+
     @property
     def overdue(self) -> float:
         """Since when the client owes its count, seconds of the clock; 0: it does not."""
@@ -173,6 +191,10 @@ class Tracker:
     def rows(self, place: Place) -> list[Row]:
         """Return the row of a message to this session; it has its number."""
         return [rows.pending(self.key, place)] if self.key and place.number else []
+
+    def released(self, place: Place) -> list[Row]:
+        """Return what is to be written because such a message has found another way."""
+        return [(rows.FORGET_ONE, (self.key, place.number))] if self.key and place.number else []
 
     # what comes in
 
@@ -237,7 +259,8 @@ class Tracker:
             self._saving = False
             if self._asked:
                 self.answer()
-            self._go_on()
+            if self.session.settled:  # else more is on its way, and its count is tried then
+                self._go_on()
 
         record.after(saved)
         record.refused = refused

@@ -201,7 +201,10 @@ def index_some(cursor: Any, index: Index, after: int, horizon: int) -> tuple[int
     )
     rows = cursor.fetchall()
     for id, raw in rows:
-        stanza = Stanza.parse(bytes(raw))
+        try:
+            stanza = Stanza.parse(bytes(raw))
+        except ValueError:  # what is none has no words, and the others have theirs
+            continue
         text = readable(stanza)
         if text and (owners := _owners(cursor, id, stanza)):
             cursor.execute(index.add, (id, " ".join(map(token, owners)), searchable(text)))
