@@ -31,6 +31,7 @@ CONFIGURATION = """
 listen = ["c2s:{address}:{port}", "c2s-tls:{address}:{tls_port}"]
 data = "{data}"
 max_connections_per_address = 20000
+{explained}
 
 [streams]
 rate = 0
@@ -196,6 +197,7 @@ class Imsuite(Server):
                 data=self.folder / "data",
                 domain=self.domain,
                 certificate=self.certificate,
+                explained="" if self.profile.kept else "explained = 0  # no peer has the like",
                 use=", ".join(f'"{word}"' for word in use),
             )
         )

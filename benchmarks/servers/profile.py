@@ -25,6 +25,11 @@ class Profile:
         return self.name
 
     @property
+    def kept(self) -> bool:
+        """Something is written of messages."""
+        return self.archive or self.management or self.offline
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """Words of imsuite's features that must not run."""
         return (

@@ -22,7 +22,9 @@ from benchmarks.torture.verdict import Verdict, judge
 PATIENCE = 30.0  # seconds for everybody to be there again, and to acknowledge the last message
 MOMENTS = ("time", "time", "said", "acknowledged", "heard")
 FAULT = re.compile(r".*(?:Traceback|Unhandled|#error\]|#critical\]).*")
-EXPECTED = re.compile("no room left on the disk|messages wait for the database")
+EXPECTED = re.compile(
+    "no room left on the disk|messages wait for the database|nobody can log in: postgresql://"
+)
 
 
 async def until(is_so: Callable[[], bool], patience: float) -> bool:

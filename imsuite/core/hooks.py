@@ -110,6 +110,14 @@ class Passing:
             self.afterwards = []
         self.afterwards.append(function)
 
+    @property
+    def traced(self) -> bool:
+        """What becomes of it is remembered, whether or not it causes anything to be written."""
+        account = self.account
+        return (
+            account is not None and account.host.trail is not None and self.stanza.kind == "message"
+        )
+
     def complete(self) -> None:
         """Make durable what it causes to be written; it has gone its way."""
         record, afterwards = self.record, self.afterwards or ()

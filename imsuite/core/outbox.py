@@ -85,7 +85,7 @@ class Tracker(Protocol):
     def counted(self, taken: int) -> None:
         """Know that those rows are durable."""
 
-    def changed(self) -> None:
+    def changed(self, hurry: bool) -> None:
         """Know that what is kept of the session across restarts is different now."""
 
     def progressed(self) -> None:

@@ -97,7 +97,7 @@ class Session(Inbox):
         if later is not None:
             return self._finish(passing, later)
         self.taken += 1
-        if passing.record is not None or passing.afterwards or stanza.kind == "message":
+        if passing.record is not None or passing.afterwards or passing.traced:
             passing.complete()
         return None
 
@@ -140,7 +140,7 @@ class Session(Inbox):
             self.taken += 1
             return
         self.taken += 1
-        if passing.record is not None or passing.afterwards or stanza.kind == "message":
+        if passing.record is not None or passing.afterwards or passing.traced:
             passing.complete()
 
     def _stamp_sender(self, stanza: Stanza) -> None:
@@ -248,10 +248,14 @@ class Session(Inbox):
         """What counts and keeps the stanzas of a session that can be resumed (XEP-0198)."""
         return None if self.outbox is None else self.outbox.tracker
 
-    def changed(self) -> None:
-        """Know that a feature changed what it keeps of this session across restarts."""
+    def changed(self, hurry: bool = True) -> None:
+        """Know that a feature changed what it keeps of this session across restarts.
+
+        hurry: that is durable no later than the stanza which changed it counts as handled; else
+        a crash may undo the change some seconds later.
+        """
         if self.tracker is not None:
-            self.tracker.changed()
+            self.tracker.changed(hurry)
 
     def progressed(self) -> None:
         """Let who counts what comes in know."""

@@ -83,7 +83,7 @@ class Presence(Feature):
         follows = rules.available(before, priority)
         session.presence, session.priority = stanza, priority
         session.presence_since = self.host.clock.seconds()
-        session.changed()
+        session.changed(hurry=before != priority)
         await self._tell(session, stanza, self._roster.subscribers(session.account))
         self._tell_own(session.account, stanza)
         if follows.others:
@@ -136,7 +136,7 @@ class Presence(Feature):
         if session.directed is None:
             session.directed = set()
         rules.note_directed(session.directed, jid, passing.stanza.type, self.options.directed)
-        session.changed()
+        session.changed(hurry=False)
 
     # what comes in
 

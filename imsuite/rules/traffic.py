@@ -168,6 +168,15 @@ _by_shape: dict[tuple[str, str | None, tuple[str, ...]], _Shape] = {}
 
 def classify(stanza: Stanza) -> Traffic:
     """Return what a stanza is worth; a carbon copy is as urgent as the message in it."""
+    known = stanza.worth
+    if known is not None:
+        assert isinstance(known, Traffic)
+        return known
+    traffic = stanza.worth = _classified(stanza)
+    return traffic
+
+
+def _classified(stanza: Stanza) -> Traffic:
     shape = _by_shape.get((stanza.kind, stanza.attrs.get("type"), stanza.children))
     if shape is None:
         shape = _shape(stanza)

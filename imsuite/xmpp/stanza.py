@@ -47,10 +47,10 @@ class Stanza:
     kind: local name; ns: its namespace; attrs: attributes of the start tag, "xml:lang" for
     xml:lang and "namespace}name" for other namespaced ones; children: "namespace}name" of the
     child elements in order; raw: its bytes, which may be spliced into any stream whose default
-    namespace is the content namespace.
+    namespace is the content namespace; worth: what was found out about it once (rules.traffic).
     """
 
-    __slots__ = ("kind", "ns", "attrs", "children", "raw", "_element")
+    __slots__ = ("kind", "ns", "attrs", "children", "raw", "_element", "worth")
 
     def __init__(
         self, kind: str, ns: str, attrs: dict[str, str], children: tuple[str, ...], raw: bytes
@@ -61,6 +61,7 @@ class Stanza:
         self.children = children
         self.raw = raw
         self._element: Element | None = None
+        self.worth: object = None
 
     def __repr__(self) -> str:
         return f"<Stanza {self.kind} {self.attrs.get('type', '')} {len(self.raw)} bytes>"

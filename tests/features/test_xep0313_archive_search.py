@@ -193,7 +193,11 @@ def test_it_catches_up_in_chunks(server, host, romeo, juliet, monkeypatch):
 def test_a_row_that_is_no_message_does_not_stop_it(server, host, romeo, juliet):
     """One that the disk has spoiled: all others are found."""
     fill(romeo, JULIET, ["sweet one", "sweet two", "sweet three"])
-    now(host.store.execute("UPDATE message SET raw = ? WHERE raw LIKE '%two%'", b"<messa"))
+    now(
+        host.store.execute(
+            "UPDATE message SET raw = ? WHERE CAST(raw AS TEXT) LIKE '%two%'", b"<messa"
+        )
+    )
     server.advance(search.PAUSE)
     assert found(romeo, "sweet") == ["sweet one", "sweet three"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from functools import partial
 from hmac import compare_digest
 from typing import Any
@@ -16,7 +17,7 @@ from imsuite.core.hooks import DETACHED, RESUMED, STARTED, STOPPING, UNBOUND, St
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IPresence
 from imsuite.core.options import ge, option
-from imsuite.core.outbox import Place
+from imsuite.core.outbox import Row
 from imsuite.core.record import Record, parse_id
 from imsuite.core.session import Session
 from imsuite.features.xep0198_management import restoring, rows
@@ -117,7 +118,7 @@ class Management(StreamFeature):
         tracker.key = self.host.store.ids.next()
         tracker.secret = secrets.token_hex(16)
         self._trackers[tracker.key] = tracker
-        record = self.record()
+        record = self.record(apart=True)  # a client may go on at once: this row is the first
         record.write(rows.SESSION, *restoring.row(self.host, tracker))
         tracker.begin(
             b"<enabled xmlns='urn:xmpp:sm:3' resume='true' id='%s' max='%d'/>"
@@ -174,7 +175,7 @@ class Management(StreamFeature):
         if h is None or previous is None:
             stream.write(failed("bad-request"))
             return
-        tracker = await self.claim(stream, previous)
+        tracker = await self.claim(stream, previous, h)
         if stream.ended:
             return
         if tracker is None:
@@ -183,10 +184,11 @@ class Management(StreamFeature):
             return
         self.attach(stream, tracker, h)
 
-    async def claim(self, stream: ClientStream, previous: str) -> Tracker | None:
+    async def claim(self, stream: ClientStream, previous: str, h: int) -> Tracker | None:
         """Return the session of that SM-ID with its last link cut and everything durable.
 
-        None if the account of the stream has no such session, or another link was faster.
+        None if the account of the stream has no such session, or another link was faster. h: how
+        much the client has. Raises StreamError if that is too high, or the store can not be used.
         """
         if self._restored is not None and not self._restored.called:
             waiting: Deferred[None] = Deferred()
@@ -203,6 +205,9 @@ class Management(StreamFeature):
         await tracker.settle()
         if tracker.gaps:
             await self._let_out(tracker)
+            if self._resuming.get(tracker) is stream and not tracker.gone:
+                tracker.acknowledge(h)
+                await restoring.renumber(self, tracker)
         if self._resuming.get(tracker) is not stream or tracker.gone:
             return None
         del self._resuming[tracker]
@@ -250,31 +255,17 @@ class Management(StreamFeature):
             % (tracker.id.encode(), on_wire(tracker.stored))
         )
         stream.bound(session)
-        if tracker.gaps:
-            self._send_anew(tracker)
-        else:
-            for place in tracker.unacked:
-                stream.write(place.stanza.raw)
-            tracker.request()
+        for place in tracker.unacked:
+            stream.write(place.stanza.raw)
+        tracker.request()
+        if tracker.gaps:  # nobody knows whom it has heard of
+            tracker.gaps = False
+            presence = self.host.find_feature(IPresence)
+            if presence is not None and session.presence is not None:
+                self.host.spawn(presence.refresh(session))
         self.watch(tracker)
         self.host.spawn(self.host.switch(RESUMED).tell(session))
         session.make_outbox().flush()
-
-    def _send_anew(self, tracker: Tracker) -> None:
-        """After a crash: number what the client lacks as it counts, and show it who is there."""
-        session = tracker.session
-        record = self.record(apart=True)
-        record.write(rows.FORGET_ALL, tracker.key)
-        for place in tracker.take_unacked():
-            again = Place(session, place.stanza, record)
-            again.restored(place.body)
-            record.places.append(again)
-        tracker.sent = tracker.swept = tracker.acked
-        tracker.gaps = False
-        self.host.store.append(record)
-        presence = self.host.find_feature(IPresence)
-        if presence is not None and session.presence is not None:
-            self.host.spawn(presence.refresh(session))
 
     # sessions without a link
 
@@ -355,12 +346,13 @@ class Management(StreamFeature):
         record.apart = apart
         return record
 
-    def save(self, tracker: Tracker) -> None:
-        """Write what is known of a session, soon."""
+    def save(self, tracker: Tracker, hurry: bool) -> None:
+        """Write what is known of a session, soon; not hurry: it may take longer if it is much."""
         if tracker.state_size > LARGE:
             self._later[tracker] = None
             self._sweep_soon()
-            return
+            if not hurry:
+                return
         first = not self._unsaved
         self._unsaved[tracker] = None
         if first:
@@ -370,15 +362,31 @@ class Management(StreamFeature):
         unsaved, self._unsaved = self._unsaved, {}
         record = self.record()
         for tracker in unsaved:
-            state = rows.freeze(self.host, tracker.session)
-            tracker.state_size = len(state)
+            brief = tracker.state_size > LARGE  # the rest of it follows
+            state = rows.freeze(self.host, tracker.session, brief)
+            if not brief:
+                tracker.state_size = len(state)
             record.write(rows.STATE, state, tracker.key)
+        record.refused = partial(self._save_later, unsaved)
         self.host.store.append(record)
+
+    def _save_later(self, unsaved: Iterable[Tracker], why: Exception) -> None:
+        self._later |= {tracker: None for tracker in unsaved if not tracker.gone}
+        self._sweep_soon()
+
+    def state_rows(self, tracker: Tracker) -> list[Row]:
+        """Return what is to be written with the count of stanzas that changed a session."""
+        if tracker not in self._unsaved:
+            return []
+        brief = tracker.state_size > LARGE
+        return [(rows.STATE, (rows.freeze(self.host, tracker.session, brief), tracker.key))]
 
     def _catch_up(self) -> None:
         """Write what could not be written before, or would have been written too often."""
         if self._later:
             self._unsaved |= self._later
+            for tracker in self._later:
+                tracker.state_size = 0
             self._later = {}
             self._save()
         unwritten, self._unwritten = self._unwritten, {}

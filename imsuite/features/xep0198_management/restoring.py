@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
+from imsuite.core.outbox import Place
 from imsuite.core.session import Session
 from imsuite.features.xep0198_management import rows
 from imsuite.features.xep0198_management.tracker import LEAP, Tracker
 from imsuite.store.dialect import StoreError
 from imsuite.store.groups import insert
 from imsuite.xmpp.address import parse
+from imsuite.xmpp.errors import StreamError
 
 if TYPE_CHECKING:
     from imsuite.core.host import Host
@@ -71,6 +75,39 @@ def write_stopped(cursor: Any, written: Iterable[Stopped]) -> None:
         insert(cursor, rows.PENDING, each.pending)
 
 
+async def renumber(feature: Management, tracker: Tracker) -> None:
+    """Give what a client lacks after a crash the numbers it is going to count.
+
+    It has no link yet. Raises StreamError if the store can not be used: nothing is different then.
+    """
+    sent, swept = tracker.sent, tracker.swept
+    places = tracker.take_unacked()
+    record = feature.record(apart=True)
+    record.write(rows.FORGET_ALL, tracker.key)
+    for place in places:
+        again = Place(tracker.session, place.stanza, record)
+        again.restored(place.body)
+        record.places.append(again)
+    tracker.sent = tracker.swept = tracker.acked
+    done: Deferred[None] = Deferred()
+    record.after(partial(done.callback, None))
+    record.refused = done.errback
+    feature.host.store.append(record)
+    try:
+        await done
+    except Exception as why:
+        if tracker.gone:
+            for place in places:
+                tracker.session.lose(place)
+        later = [] if tracker.gone else tracker.take_unacked()
+        for number, place in enumerate(later, sent + 1):
+            place.number = number
+        tracker.sent, tracker.swept = sent + len(later), swept
+        if not tracker.gone:
+            tracker.restore([*places, *later])
+        raise StreamError(feature.host.condition(why).condition) from why
+
+
 async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]:
     """Return the sessions of a host as they were, bound and without a link.
 
@@ -81,6 +118,7 @@ async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]
     found = [rows.Stored(*values) for values in await host.store.query(rows.ALL, host.domain)]
     waiting = rows.by_session(await host.store.query(rows.WAITING, host.domain))
     await host.store.execute("UPDATE session SET sent = -1 WHERE host = ?", host.domain)
+    newest = {(it.account, it.resource): it.number for it in found if not it.ended}
     restored = []
     for stored in sorted(found, key=lambda stored: stored.ended):
         if stored.ended:
@@ -88,6 +126,9 @@ async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]
             continue
         try:
             tracker = await _restored(feature, stored, waiting.get(stored.number, []))
+            if tracker is not None and newest[stored.account, stored.resource] != stored.number:
+                await _end(tracker)  # another came after it, and its end could not be written
+                tracker = None
         except StoreError:
             raise
         except Exception as why:
@@ -101,6 +142,14 @@ async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]
         else:
             restored.append(tracker)
     return restored
+
+
+async def _end(tracker: Tracker) -> None:
+    """End a session that nobody knows of; what waited for it goes elsewhere."""
+    session = tracker.session
+    session.presence = session.directed = None
+    await session.account.host.unbind(session)
+    await session.account.host.store.settled()
 
 
 async def _restored(

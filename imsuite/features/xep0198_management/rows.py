@@ -155,8 +155,8 @@ def rebuilt(
     return place
 
 
-def freeze(host: Host, session: Session) -> str:
-    """Return what is known of a session, as JSON."""
+def freeze(host: Host, session: Session, brief: bool = False) -> str:
+    """Return what is known of a session, as JSON; brief: without what may be much."""
     presence = session.presence
     kept = {}
     for word, feature in host.features.items():
@@ -172,7 +172,7 @@ def freeze(host: Host, session: Session) -> str:
             "since": session.since,
             "lang": session.lang,
             "interested": session.interested,
-            "directed": sorted(session.directed or ()),
+            "directed": [] if brief else sorted(session.directed or ()),
             "features": kept,
         }
     )

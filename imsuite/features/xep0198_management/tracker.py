@@ -200,7 +200,10 @@ class Tracker:
 
     def count_rows(self, taken: int) -> list[Row]:
         """Return what is to be written because so many stanzas are handled."""
-        return [rows.count(self.key, max(0, taken - self.base))] if self.key else []
+        if not self.key:
+            return []
+        count = rows.count(self.key, max(0, taken - self.base))
+        return [count, *self._feature.state_rows(self)]
 
     def counted(self, taken: int) -> None:
         """Know that those rows are durable."""
@@ -282,10 +285,10 @@ class Tracker:
 
     # its life
 
-    def changed(self) -> None:
+    def changed(self, hurry: bool) -> None:
         """Know that what is kept of the session across restarts is different now."""
         if self.key and not self.gone:
-            self._feature.save(self)
+            self._feature.save(self, hurry)
 
     def detach(self) -> bool:
         """Know that the link is lost; return whether the session stays, to be resumed."""

@@ -330,4 +330,6 @@ class Archive(Feature):
 def _with_id(stanza: Stanza, body: Body, account: Account) -> Stanza:
     """Return a message with its id in the archive of the account (XEP-0359 §3)."""
     inner = _STANZA_ID_IS % (body.public.encode(), quoted(account.bare))
-    return stanza.plus(inner, _STANZA_ID)
+    changed = stanza.plus(inner, _STANZA_ID)
+    changed.worth = stanza.worth  # an id of ours makes it neither more nor less
+    return changed
