@@ -267,6 +267,9 @@ class Device:
         id = f"page{next(self._ids)}"
         self._pages.begin(id)
         answer = await self.ask(archive.query(id, after, most), id)
+        if answer.get("type") == "error" and "postgres" in self.ledger.faults:
+            self.break_link()
+            raise Gone("the archive cannot be read now")
         return self._pages.end(id, answer)
 
     async def _catch_up(self) -> None:

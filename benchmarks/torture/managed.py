@@ -15,6 +15,7 @@ WRAP = 2**32
 ACK, REQUEST, ENABLED, RESUMED, FAILED = (
     tag(NS_SM, name) for name in ("a", "r", "enabled", "resumed", "failed")
 )
+NO_ROOM = tag("urn:ietf:params:xml:ns:xmpp-stanzas", "resource-constraint")
 STANZAS = {MESSAGE, PRESENCE, IQ}
 
 
@@ -42,8 +43,14 @@ class Managed(Device):
         await stream.bind(self.resource)
         longest = f" max='{self.longest}'" if self.longest else ""
         stream.write(f"<enable xmlns='{NS_SM}' resume='true'{longest}/>")
-        enabled = await stream.expect(ENABLED)
-        if enabled.get("resume") not in ("true", "1") or not enabled.get("id"):
+        enabled = await stream.read()
+        if enabled.tag == FAILED and enabled.find(NO_ROOM) is not None:
+            raise Gone("the session cannot be kept now")
+        if (
+            enabled.tag != ENABLED
+            or enabled.get("resume") not in ("true", "1")
+            or not enabled.get("id")
+        ):
             raise Wrong(f"the session cannot be resumed: {shown(enabled)}")
         self.sm_id = enabled.get("id")
         self.diary.sessions += 1
@@ -109,7 +116,7 @@ class Managed(Device):
         """End the session in order, and stay away for so many seconds.
 
         It becomes unavailable, and says what it has received before it goes: nothing is unsure.
-        Raises Gone where the link breaks first; the session goes on then.
+        Raises Gone where the link breaks first; the session goes on then, available again.
         """
         self.silent = True
         try:
@@ -130,6 +137,9 @@ class Managed(Device):
             self.diary.leave()
             self.away = away
             await stream.end()
+        except (Gone, asyncio.CancelledError):
+            self.send("<presence/>")
+            raise
         finally:
             self.silent = False
 

@@ -335,7 +335,7 @@ class ScramMechanism:
         except CancelledError:
             raise
         except ImsuiteError as why:
-            self._host._log.error("nobody can log in: {why}", why=str(why))
+            self._host._log.warn("nobody can log in: {why}", why=str(why))
             return Failure("temporary-auth-failure", "try again later")
         except Exception:
             self._host._log.failure("no verifier for {account}", account=self._username)

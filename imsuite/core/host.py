@@ -492,7 +492,7 @@ class Host:
         return done
 
     def _log_failure(self, failure: Failure) -> None:
-        if failure.check(ImsuiteError):  # type: ignore[no-untyped-call]
+        if failure.check(ImsuiteError):
             self.log.error("{host}: {why}", host=self.domain, why=str(failure.value))
         else:
             self.log.failure("{host}: something failed", failure, host=self.domain)

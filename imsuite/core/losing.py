@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imsuite.core import hooks
@@ -13,11 +14,12 @@ from imsuite.xmpp.stanza import Stanza, quoted
 from imsuite.xmpp.times import format_datetime
 
 if TYPE_CHECKING:
-    from imsuite.core.outbox import Place
+    from imsuite.core.outbox import Place, Tracker
     from imsuite.core.session import Session
 
 _REQUESTS = ("get", "set")
 _GONE = "recipient-unavailable"
+_PAUSE = 1.0  # seconds until a store that was full is tried again
 
 
 def lost(session: Session, place: Place) -> None:
@@ -63,11 +65,34 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
 
 
 def _hand_over(session: Session, place: Place, passing: Passing) -> None:
-    """Let a message go its other way; in the same transaction it waits for the session no more."""
-    if passing.record is not None and session.tracker is not None:
-        for statement, values in session.tracker.released(place):
-            passing.record.write(statement, *values)
+    """Let a message go its other way; in the same transaction it waits for the session no more.
+
+    What nobody hears of if it fails, for an archive has it, is tried until there is room again.
+    """
+    record, tracker = passing.record, session.tracker
+    if record is not None and tracker is not None:
+        for statement, values in tracker.released(place):
+            record.write(statement, *values)
+        if record.stanza is None:
+            tracker.leaving += 1
+            record.after(partial(_gone, tracker))
+            record.refused = partial(_try_later, session, place, tracker)
     passing.complete()
+
+
+def _gone(tracker: Tracker) -> None:
+    tracker.leaving -= 1
+
+
+def _try_later(session: Session, place: Place, tracker: Tracker, why: Exception) -> None:
+    def again() -> None:
+        lost(session, place)
+        tracker.leaving -= 1
+
+    if getattr(why, "condition", None) == "resource-constraint":
+        session.account.host.clock.callLater(_PAUSE, again)
+    else:
+        tracker.leaving -= 1
 
 
 def _delayed(stanza: Stanza, id: int, domain: str) -> Stanza:

@@ -58,8 +58,12 @@ class Place:
 class Tracker(Protocol):
     """Counts what is sent until the client says that it has it (XEP-0198)."""
 
-    durable: bool  # does what is sent outlive the server until the client has it?
     unacked: deque[Place]  # what was sent, and the client has not said so
+    leaving: int  # messages that the ended session never got, on their way elsewhere
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is sent outlives the server until the client has it."""
 
     def request(self) -> None:
         """Ask the client how much it has, unless it was asked already."""

@@ -77,7 +77,7 @@ def test_what_could_not_be_written_of_a_session_is_written_later(server, romeo, 
     pace.held = True
     juliet.client.says("<presence/>")
     is_full(pace)
-    pace.held = False
+    pace.go_on()
     server.advance(5)
     second = server.crash()
     assert there(second) == ["balcony"]
@@ -92,7 +92,7 @@ def test_the_newest_of_two_sessions_with_one_address_goes_on(server, romeo, pace
     pace.held = True
     server.advance(1000)
     is_full(pace)
-    pace.held = False
+    pace.go_on()
     new = Managed(server, JULIET)
     new.vanishes()
     romeo.says(chat("new"))
@@ -121,4 +121,47 @@ def test_who_can_not_be_given_new_numbers_comes_again(server, romeo, pace):
     pace.held = False
     assert juliet.resumes(second).kind == "resumed"
     assert juliet.bodies == ["one", "two"]
+    second.failures.stop()
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_what_can_not_go_elsewhere_goes_when_there_is_room(server, romeo, pace, crashes):
+    """The session ends while the disk is full, and what it had not got comes to the next one."""
+    juliet = Managed(server, JULIET)
+    juliet.vanishes()
+    romeo.says(chat("old"))
+    pace.held = True
+    server.advance(1000)
+    is_full(pace)
+    pace.go_on()
+    if crashes:
+        server = server.crash()
+        server.advance(1000)
+    server.advance(5)
+    assert juliet.resumes(server).kind == "failed"
+    later = Managed(server, JULIET, available=False)
+    later.says("<presence/>")
+    server.advance(5)
+    later.reads()
+    assert later.bodies == ["old"]
+    romeo.reads()
+    assert not [text for text in romeo.got if "type='error'" in text]
+    if crashes:
+        server.failures.stop()
+
+
+def test_what_the_client_had_when_it_resumed_does_not_come_again(server, romeo):
+    """Though the server dies a moment later, and the session then waits in vain."""
+    juliet = Managed(server, JULIET)
+    juliet.answers = False
+    romeo.says(chat("heard"))
+    juliet.vanishes()
+    assert juliet.bodies == ["heard"]
+    assert juliet.resumes(server).kind == "resumed"
+    second = server.crash()
+    second.advance(1000)
+    second.advance(5)
+    later = Managed(second, JULIET, available=False)
+    later.says("<presence/>")
+    assert later.bodies == []
     second.failures.stop()

@@ -366,3 +366,34 @@ def test_a_message_goes_elsewhere_once_though_the_server_dies_meanwhile(server, 
         " WHERE s.resource = 'balcony'",
     ) == [(0,)]
     pace.go_on()
+
+
+def test_who_came_later_is_known_after_a_crash(server, romeo, juliet):
+    """§5: by the ids of messages, which may run ahead of the clock."""
+    juliet.vanishes()
+    romeo.says(chat("1"))
+    romeo.says(chat("for whoever comes", "juliet@example.org"))
+    other = Managed(server, "juliet@example.org/chamber")
+    second = server.crash()
+    assert other.resumes(second).kind == "resumed"
+    second.advance(500)
+    other.resumes()
+    second.advance(500)
+    second.advance(5)
+    other.reads()
+    assert "for whoever comes" in other.bodies
+    second.failures.stop()
+
+
+def test_what_the_archive_gave_to_who_has_gone_is_forgotten(server, romeo):
+    """XEP-0313 §7: the page comes from the store after the session has ended."""
+    archive = server.host.features["archive"]
+    romeo.says(chat("to be found", "romeo@example.org"))
+    pace = Pace(server.store)
+    pace.held = True
+    romeo.client.says("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
+    session = romeo.client.session
+    session.finish(lambda: None)
+    server.host.spawn(server.host.unbind(session))
+    pace.go_on()
+    assert not archive._given

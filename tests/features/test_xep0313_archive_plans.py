@@ -154,6 +154,7 @@ def test_sweeping_looks_at_what_is_old_only(server, host, filled, statistics):
         assert not [step for step in steps if slow(step)], sql
 
 
+@pytest.mark.needs_postgres
 def test_postgresql_reads_no_more_than_a_page():
     """Neither sorted nor joined with everybody's messages: what is read of an index is a page."""
     count, greatest = 20_000, (1 << 63) - 1

@@ -32,7 +32,7 @@ PAGE = (500, 262_144)  # most messages, and bytes, that a session is given at on
 PENDING_PAGE = (25, 65_536)
 MOST_UNACKED = (20, 32_768)  # while there is less the next page comes
 BREATH = 0.02  # seconds until a client that is slow is looked at again
-RETRY = 5.0  # seconds until a store that failed is asked again
+RETRY = 1.0  # seconds until a store that failed is asked again
 
 
 @attrs.define(eq=False)

@@ -78,6 +78,7 @@ class Management(StreamFeature):
         self._detached: dict[Tracker, None] = {}  # in order of detaching
         self._watched: dict[Tracker, None] = {}
         self._unsaved: dict[Tracker, None] = {}
+        self._leaving: dict[int, Tracker] = {}  # that ended, until what they had is elsewhere
         self._unwritten: dict[int, None] = {}  # keys of sessions that ended, which is to be written
         self._later: dict[Tracker, None] = {}  # whose state is large, so it is not written often
         self._resuming: dict[Tracker, ClientStream] = {}
@@ -316,7 +317,7 @@ class Management(StreamFeature):
         await self.host.store.settled()
         key, now = tracker.key, int(self.host.clock.seconds() * 1_000_000)
         self._ended[key] = Ended(tracker.secret, tracker.session.account.bare, tracker.taken, now)
-        tracker.key = 0
+        self._leaving[key] = tracker
         self._write_end(key)
 
     def _write_end(self, key: int) -> None:
@@ -324,6 +325,13 @@ class Management(StreamFeature):
         ended, record = self._ended.get(key), self.record(apart=True)
         if ended is None:
             return
+        if (tracker := self._leaving.get(key)) is not None:
+            if tracker.leaving:  # what it never got has no other place yet
+                self._unwritten[key] = None
+                self._sweep_soon()
+                return
+            tracker.key = 0
+            del self._leaving[key]
         record.write(rows.ENDED, ended.since, ended.count, key)
         record.write(rows.FORGET_ALL, key)
         outdated = ended.since - MEMORY * SECOND

@@ -170,6 +170,7 @@ def freeze(host: Host, session: Session, brief: bool = False) -> str:
             "presence_since": session.presence_since,
             "priority": session.priority,
             "since": session.since,
+            "born": session.born,
             "lang": session.lang,
             "interested": session.interested,
             "directed": [] if brief else sorted(session.directed or ()),
@@ -186,7 +187,7 @@ def thaw(host: Host, session: Session, state: str) -> None:
     session.presence_since = value["presence_since"]
     session.priority = value["priority"]
     session.since = value["since"]
-    session.born = int(session.since * 1_000_000)
+    session.born = value.get("born", int(session.since * 1_000_000))
     session.interested = value["interested"]
     session.directed = set(value["directed"]) or None
     for word, kept in value["features"].items():

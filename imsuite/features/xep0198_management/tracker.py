@@ -53,6 +53,7 @@ class Tracker:
         "gaps",
         "gone",
         "key",
+        "leaving",
         "marker",
         "seconds",
         "secret",
@@ -80,6 +81,7 @@ class Tracker:
         self.state_size = 0
         self.gaps = False
         self.gone = False
+        self.leaving = 0  # messages that are looking for another way, for it has ended
         self.unacked: deque[Place] = deque()
         self._counting = True
         self._bytes = 0

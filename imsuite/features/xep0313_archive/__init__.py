@@ -244,7 +244,8 @@ class Archive(Feature):
         """§4"""
         answer, span = await self._queries.answer(request)
         session = request.session
-        if span is not None and session is not None:
+        there = session is not None and self.host.router.sessions.get(session.full) is session
+        if span is not None and session is not None and there:  # it may have ended meanwhile
             self._given[session] = self._given.get(session, Spans()).plus(*span)
             session.changed()
         return answer
