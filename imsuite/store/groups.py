@@ -150,7 +150,13 @@ class Groups:
         gathered = self._gathered
         group = [gathered.popleft() for _ in range(min(most, len(gathered)))]
         self._writing = group
-        plan = self._plan(group)
+        try:
+            plan = self._plan(group)
+        except Exception as why:
+            self.log.failure("{count} messages can not be written", count=len(group))
+            self._writing = None
+            self._refuse(group, why)
+            return
         if not plan:
             self._committed(None)
             return
@@ -211,17 +217,21 @@ class Groups:
                 place.ready = True
                 outboxes[place.session.make_outbox()] = None
         for outbox in outboxes:
-            outbox.flush()
+            self._safely(outbox.flush)
         for record in group:
             for function in record.afterwards:
-                try:
-                    function()
-                except Exception:
-                    self.log.failure("what follows a message failed")
+                self._safely(function)
             if record.origin is not None:
-                record.origin.kept()
+                self._safely(record.origin.kept)
             record.done()
         self._finished(len(group))
+
+    def _safely(self, function: Callable[[], object]) -> None:
+        """Do what follows a message; what fails concerns none of the others."""
+        try:
+            function()
+        except Exception:
+            self.log.failure("what follows a message failed")
 
     def _finished(self, count: int) -> None:
         self._done += count

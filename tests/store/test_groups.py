@@ -159,6 +159,16 @@ def test_at_the_end_a_lost_database_is_waited_for_no_more():
     slow.store.close()
 
 
+def test_a_group_that_can_not_even_be_planned_does_not_stop_the_next(slow):
+    record = slow.record(1)
+    record.rows.append(None)
+    slow.clock.advance(0)
+    assert slow.refused == [(1, TypeError)]
+    slow.record(2)
+    slow.step()
+    assert slow.kept == slow.rows == [2]
+
+
 def test_what_follows_a_message_may_fail(slow):
     record = slow.record(1)
     record.after(lambda: 1 / 0)
