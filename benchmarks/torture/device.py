@@ -131,8 +131,9 @@ class Device:
     # talking
 
     def send(self, text: str, said: Said | None = None) -> None:
-        """Send a stanza."""
-        assert self.stream is not None
+        """Send a stanza. Raises Gone."""
+        if self.stream is None:
+            raise Gone("it is not there")
         self.stream.write(text)
         if said is not None:
             self._waiting.append(said)

@@ -34,6 +34,7 @@ class Managed(Device):
         self._acked = 0  # of those sent, modulo WRAP
         self._queue: deque[tuple[str, Said | None]] = deque()  # sent, not acknowledged
         self._since = 0  # stanzas since the last <r/>
+        self._resumed_at = 0  # what it had heard when it resumed
 
     # coming and going
 
@@ -83,7 +84,7 @@ class Managed(Device):
                 raise Wrong(f"what was resumed? {shown(answer)}")
             self.acknowledged(int(h))
             self.diary.resumed += 1
-            self.diary.settle()
+            self._resumed_at = len(self.diary.heard)
             for text, said in self._queue:
                 stream.write(text)
                 if said is not None and said.state is State.REFUSED:
@@ -183,6 +184,8 @@ class Managed(Device):
             )
             return
         self._acked = h
+        if count and self.stream is not None:  # something that came after the resumption
+            self.diary.settled = max(self.diary.settled, self._resumed_at)
         for _ in range(count):
             _, said = self._queue.popleft()
             if said is not None:

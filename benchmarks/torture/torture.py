@@ -23,7 +23,7 @@ PATIENCE = 30.0  # seconds for everybody to be there again, and to acknowledge t
 MOMENTS = ("time", "time", "said", "acknowledged", "heard")
 FAULT = re.compile(r".*(?:Traceback|Unhandled|#error\]|#critical\]).*")
 EXPECTED = re.compile(
-    "no room left on the disk|messages wait for the database|nobody can log in: postgresql://"
+    "no room left on the disk|messages wait for the database|(?:nobody can log in|localhost): postgresql://"
 )
 
 

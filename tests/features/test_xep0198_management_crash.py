@@ -165,3 +165,18 @@ def test_what_the_client_had_when_it_resumed_does_not_come_again(server, romeo):
     later.says("<presence/>")
     assert later.bodies == []
     second.failures.stop()
+
+
+@pytest.mark.parametrize(("seconds", "directed"), [(0, 0), (5, 50)])
+def test_of_much_that_is_known_the_presence_is_written_at_once(server, romeo, seconds, directed):
+    """The rest of it a few seconds later."""
+    for number in range(50):
+        romeo.client.says(f"<presence to='{'x' * 500}{number}@elsewhere.example/{'y' * 500}'/>")
+    server.advance(5)
+    romeo.client.says("<presence><priority>7</priority></presence>")
+    server.advance(seconds)
+    second = server.crash()
+    (session,) = second.host.accounts["romeo"].available
+    assert session.priority == 7
+    assert len(session.directed or ()) == directed
+    second.failures.stop()

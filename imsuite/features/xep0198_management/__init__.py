@@ -264,6 +264,9 @@ class Management(StreamFeature):
             presence = self.host.find_feature(IPresence)
             if presence is not None and session.presence is not None:
                 self.host.spawn(presence.refresh(session))
+        restoring.forget(record := self.record(), tracker)
+        if record.rows:
+            self.host.store.append(record)
         self.watch(tracker)
         self.host.spawn(self.host.switch(RESUMED).tell(session))
         session.make_outbox().flush()
@@ -418,10 +421,7 @@ class Management(StreamFeature):
         record = self.record()
         self._catch_up()
         for tracker in list(self._watched):
-            if tracker.key and tracker.acked > tracker.swept and not tracker.gaps:
-                tracker.swept = tracker.acked
-                record.write(rows.FORGET, tracker.key, tracker.acked)
-                record.write(rows.ACKED, tracker.acked, tracker.key)
+            restoring.forget(record, tracker)
             stream = tracker.session.stream
             if tracker.owes and now - tracker.owes >= SWEEP:
                 tracker.answer()

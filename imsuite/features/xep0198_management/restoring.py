@@ -11,6 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from imsuite.core.outbox import Place
+from imsuite.core.record import Record
 from imsuite.core.session import Session
 from imsuite.features.xep0198_management import rows
 from imsuite.features.xep0198_management.tracker import LEAP, Tracker
@@ -73,6 +74,14 @@ def write_stopped(cursor: Any, written: Iterable[Stopped]) -> None:
         cursor.execute(rows.FORGET_ALL, (each.key,))
         cursor.execute(rows.STOPPED, each.session)
         insert(cursor, rows.PENDING, each.pending)
+
+
+def forget(record: Record, tracker: Tracker) -> None:
+    """Write down what the client of a session has acknowledged, if that is not done yet."""
+    if tracker.key and tracker.acked > tracker.swept and not tracker.gaps:
+        tracker.swept = tracker.acked
+        record.write(rows.FORGET, tracker.key, tracker.acked)
+        record.write(rows.ACKED, tracker.acked, tracker.key)
 
 
 async def renumber(feature: Management, tracker: Tracker) -> None:
