@@ -4,7 +4,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from twisted.internet.defer import fail
 
+from imsuite.store.dialect import StoreFull
 from imsuite.testing.memory import MemoryServer, befriend
 from tests.helpers import fitting
 from tests.managed import Managed
@@ -261,3 +263,29 @@ class Conversation(RuleBasedStateMachine):
 
 TestConversation = Conversation.TestCase
 TestConversation.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_sessions_are_restored_though_the_disk_is_full(first, both):
+    """What has to be written at the start can be written later."""
+    romeo, juliet = both
+    juliet.vanishes()
+    romeo.says(chat("one", juliet.jid))
+    execute = first.store.execute
+
+    def full(sql, *values):
+        ours = "session" in sql or "pending" in sql
+        return fail(StoreFull("no room")) if ours else execute(sql, *values)
+
+    first.store.execute = full
+    second = first.restart()
+    assert romeo.resumes(second).kind == "resumed"
+    second.store.execute = execute
+    assert juliet.resumes(second).kind == "resumed"
+    assert juliet.bodies == ["one"]
+    second.advance(5)
+    marks = second.store.query("SELECT sent FROM session").result
+    assert marks == [(-1,), (-1,)]
+    third = second.crash()
+    assert juliet.resumes(third).kind == "resumed"
+    assert juliet.bodies == ["one"]
+    third.stop()

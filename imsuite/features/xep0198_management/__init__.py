@@ -84,7 +84,7 @@ class Management(StreamFeature):
         self._resuming: dict[Tracker, ClientStream] = {}
         self._sweeping: IDelayedCall | None = None
         self._restored: Deferred[None] | None = None
-        self._stopping = False
+        self.stops = False
 
     def offer(self, stream: ClientStream) -> bytes:
         """§3"""
@@ -278,7 +278,7 @@ class Management(StreamFeature):
         tracker.since = self.host.clock.seconds()
         self._detached[tracker] = None
         self._sweep_soon()
-        if not self._stopping:
+        if not self.stops:
             self.host.spawn(self.host.switch(DETACHED).tell(tracker.session))
 
     def overflowed(self, tracker: Tracker) -> None:
@@ -412,7 +412,7 @@ class Management(StreamFeature):
         self._sweep_soon()
 
     def _sweep_soon(self) -> None:
-        if self._sweeping is None and not self._stopping:
+        if self._sweeping is None and not self.stops:
             self._sweeping = self.host.clock.callLater(SWEEP, self._sweep)
 
     def _sweep(self) -> None:
@@ -449,8 +449,8 @@ class Management(StreamFeature):
         self._restored = Deferred()
         try:
             before = int((host.clock.seconds() - MEMORY) * 1_000_000)
-            await host.store.execute(rows.REMOVE_OLD, before)
-            await host.store.execute(rows.FORGET_ORPHANS)
+            await restoring.tried(host, rows.REMOVE_OLD, before)
+            await restoring.tried(host, rows.FORGET_ORPHANS)
             for tracker in await restoring.restore(self, self._ended):
                 self._trackers[tracker.key] = tracker
                 self.detached(tracker)
@@ -462,7 +462,7 @@ class Management(StreamFeature):
     @on(STOPPING)
     async def stopping(self, host: Host) -> None:
         """Write everything down, also what is no message."""
-        self._stopping = True
+        self.stops = True
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None

@@ -20,6 +20,8 @@ from imsuite.store.groups import insert
 from imsuite.xmpp.address import parse
 from imsuite.xmpp.errors import StreamError
 
+AGAIN = 2.0  # seconds after which a write that failed is tried again
+
 if TYPE_CHECKING:
     from imsuite.core.host import Host
     from imsuite.features.xep0198_management import Management
@@ -126,7 +128,9 @@ async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]
     host = feature.host
     found = [rows.Stored(*values) for values in await host.store.query(rows.ALL, host.domain)]
     waiting = rows.by_session(await host.store.query(rows.WAITING, host.domain))
-    await host.store.execute("UPDATE session SET sent = -1 WHERE host = ?", host.domain)
+    marked = await tried(host, rows.STARTED, host.domain)
+    if not marked:
+        host.clock.callLater(AGAIN, _mark, feature)
     newest = {(it.account, it.resource): it.number for it in found if not it.ended}
     restored = []
     for stored in sorted(found, key=lambda stored: stored.ended):
@@ -134,7 +138,7 @@ async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]
             ended[stored.number] = Ended(stored.secret, stored.account, stored.taken, stored.ended)
             continue
         try:
-            tracker = await _restored(feature, stored, waiting.get(stored.number, []))
+            tracker = await _restored(feature, stored, waiting.get(stored.number, []), marked)
             if tracker is not None and newest[stored.account, stored.resource] != stored.number:
                 await _end(tracker)  # another came after it, and its end could not be written
                 tracker = None
@@ -146,11 +150,33 @@ async def restore(feature: Management, ended: dict[int, Ended]) -> list[Tracker]
                 "{account}: a session is not restored: {why!r}", account=stored.account, why=why
             )
         if tracker is None:
-            await host.store.execute(rows.REMOVE, stored.number)
-            await host.store.execute(rows.FORGET_ALL, stored.number)
+            await tried(host, rows.REMOVE, stored.number)
+            await tried(host, rows.FORGET_ALL, stored.number)
         else:
             restored.append(tracker)
     return restored
+
+
+async def tried(host: Host, sql: str, *values: object) -> bool:
+    """Write something that can be written later as well; tell whether it was."""
+    try:
+        await host.store.execute(sql, *values)
+    except StoreError as why:
+        host.log.warn("{host}: restoring sessions goes on without: {why}", host=host, why=str(why))
+        return False
+    return True
+
+
+def _mark(feature: Management) -> None:
+    """Note that the server has started, again and again until that is written."""
+    if not feature.stops:
+        feature.host.spawn(_mark_again(feature))
+
+
+async def _mark_again(feature: Management) -> None:
+    host = feature.host
+    if not await tried(host, rows.STARTED, host.domain):
+        host.clock.callLater(AGAIN, _mark, feature)
 
 
 async def _end(tracker: Tracker) -> None:
@@ -162,7 +188,7 @@ async def _end(tracker: Tracker) -> None:
 
 
 async def _restored(
-    feature: Management, stored: rows.Stored, waiting: list[tuple[Any, ...]]
+    feature: Management, stored: rows.Stored, waiting: list[tuple[Any, ...]], marked: bool
 ) -> Tracker | None:
     host = feature.host
     jid = parse(stored.account).with_resource(stored.resource)
@@ -184,7 +210,8 @@ async def _restored(
     if gone := len(waiting) - len(places):
         host.log.error("{session}: {gone} stanzas for it are gone", session=jid.full, gone=gone)
     # without one of them the client would count less than the server
-    tracker.gaps = stored.sent < 0 or gone > 0
+    # without the mark a crash would look like an end in order: then nothing is certain
+    tracker.gaps = stored.sent < 0 or gone > 0 or not marked
     tracker.sent = last + LEAP if tracker.gaps else stored.sent
     tracker.restore(places)
     session.make_outbox().tracker = tracker
