@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -61,6 +62,8 @@ TABLES = (
         owner=None,
     ),
 )
+
+_PLACE = itemgetter(0, 1)  # the first columns, in the order of which rows lie in their table
 
 Rows = list[tuple[Any, ...]]
 Plan = list[tuple["Insert | str", Rows]]
@@ -335,6 +338,8 @@ def insert(cursor: Cursor, statement: Insert, rows: Rows) -> None:
     columns = ", ".join(statement.columns)
     head = f"INSERT INTO {statement.table} ({columns}) VALUES "  # noqa: S608 # both are ours
     one = f"({', '.join('?' * len(statement.columns))})"
+    if len(statement.columns) > 1:
+        rows = sorted(rows, key=_PLACE)  # what lies together is written together
     place = 0
     for chunk in CHUNKS:
         sql = head + ", ".join([one] * chunk)

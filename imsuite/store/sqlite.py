@@ -28,6 +28,8 @@ OLDEST = (3, 35, 0)  # RETURNING, and DROP COLUMN in steps
 COPIES = 3  # how many copies made before an update are kept
 BUSY = 5000  # ms to wait for a program that reads the file, such as a backup
 WAL_BYTES = 64 * 2**20  # what the write-ahead log may keep on disk after a burst
+WAL_PAGES = 4000  # in the write-ahead log before they are brought into the file; 16 MB
+WRITER_CACHE = 16_000  # KiB of pages in memory; archives are written all over the file
 STATEMENTS = 512  # compiled statements kept by each connection
 IN_MEMORY = ("sqlite:///:memory:", "sqlite://:memory:", "sqlite::memory:")
 PREFIX = "sqlite://"
@@ -169,6 +171,8 @@ class Sqlite:
                 raise StoreUnavailable(f"{self.path}: its file system cannot hold a shared log")
             execute("PRAGMA synchronous = FULL")
             execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+            execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+            execute(f"PRAGMA cache_size = {-WRITER_CACHE}")
 
     def begin(self, connection: Connection, writing: bool) -> None:
         """Begin; a writer takes the write lock at once, so that it never has to start again."""
