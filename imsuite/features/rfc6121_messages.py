@@ -65,7 +65,11 @@ class Messages(Feature):
             raise Dropped
         if stanza.type == "groupchat":
             raise StanzaError("recipient-unavailable")  # the room takes the ghost away
-        others = [session for session in account.available if session.priority >= 0]
+        others = [
+            session
+            for session in account.available
+            if session.priority >= 0 and session.full != stanza.sender  # who has it anyway
+        ]
         if not others:
             return
         sent = passing.came / 1_000_000 or self.host.clock.seconds()

@@ -25,6 +25,7 @@ from imsuite.store.dialect import (
     Cursor,
     Dialect,
     StoreError,
+    StoreFull,
     StoreUnavailable,
     StoreUnknown,
 )
@@ -266,6 +267,9 @@ class Groups:
         if not isinstance(why, StoreError):
             self.log.failure("a message could not be written", failure)
         else:
+            if isinstance(why, StoreFull):  # nor is there room for what came after it
+                group += self._gathered
+                self._gathered.clear()
             self.log.error("{count} messages are refused: {why}", count=len(group), why=str(why))
         self._refuse(group, why)
 

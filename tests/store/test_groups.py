@@ -104,6 +104,17 @@ def test_a_full_disk_refuses_the_group_and_the_next_is_tried(slow):
     assert slow.kept == slow.rows == [3]
 
 
+def test_a_full_disk_refuses_all_that_waits_so_that_order_is_kept(slow):
+    slow.record(1)
+    slow.clock.advance(0)
+    slow.record(2)
+    slow.step(StoreFull("no room"))
+    assert slow.refused == [(1, StoreFull), (2, StoreFull)]
+    slow.record(3)
+    slow.step()
+    assert slow.kept == slow.rows == [3]
+
+
 @pytest.mark.parametrize("why", [StoreConflict("twice"), ValueError("?")])
 def test_one_bad_record_does_not_take_the_others_along(slow, why):
     for number in range(4):
