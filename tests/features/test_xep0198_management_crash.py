@@ -180,3 +180,19 @@ def test_of_much_that_is_known_the_presence_is_written_at_once(server, romeo, se
     assert session.priority == 7
     assert len(session.directed or ()) == directed
     second.failures.stop()
+
+
+def test_what_was_acknowledged_just_before_a_crash_is_given_to_nobody_else():
+    """XEP-0198 §5: the count of the client is as durable as what it counts."""
+    first = MemoryServer()
+    romeo = first.login("romeo@example.org/orchard")
+    juliet = Managed(first, "juliet@example.org/balcony")
+    romeo.says("<message to='juliet@example.org' type='chat'><body>one</body></message>")
+    juliet.reads()
+    juliet.acknowledges()
+    second = first.crash()
+    second.advance(1000)  # she does not come back to that session
+    later = second.login("juliet@example.org/other", available=False)
+    later.says("<presence/>")
+    assert not [stanza for stanza in later.stanzas if stanza.kind == "message"]
+    second.stop()

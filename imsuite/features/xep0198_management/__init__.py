@@ -156,6 +156,9 @@ class Management(StreamFeature):
         if h is None:
             raise StreamError("policy-violation", "h is no count")
         tracker.acknowledge(h)
+        if tracker.rowed > tracker.swept:  # or a crash would bring again what the client has
+            restoring.forget(record := self.record(), tracker)
+            self.host.store.append(record)
 
     @staticmethod
     def _tracker(stream: ClientStream) -> Tracker:

@@ -62,6 +62,7 @@ class Tracker:
         "since",
         "state_size",
         "stored",
+        "rowed",
         "swept",
         "unacked",
     )
@@ -76,6 +77,7 @@ class Tracker:
         self.acked = 0
         self.base = base
         self.stored = 0
+        self.rowed = 0  # number of the last stanza that has a row
         self.swept = 0  # stanzas whose rows are removed
         self.since = 0.0
         self.state_size = 0
@@ -192,7 +194,10 @@ class Tracker:
 
     def rows(self, place: Place) -> list[Row]:
         """Return the row of a message to this session; it has its number."""
-        return [rows.pending(self.key, place)] if self.key and place.number else []
+        if not self.key or not place.number:
+            return []
+        self.rowed = place.number
+        return [rows.pending(self.key, place)]
 
     def released(self, place: Place) -> list[Row]:
         """Return what is to be written because such a message has found another way."""
