@@ -221,21 +221,20 @@ class Groups:
                 place.ready = True
                 outboxes[place.session.make_outbox()] = None
         for outbox in outboxes:
-            self._safely(outbox.flush)
+            try:
+                outbox.flush()
+            except Exception:
+                self.log.failure("a session could not be sent what waited for it")
         for record in group:
-            for function in record.afterwards:
-                self._safely(function)
+            try:
+                for function in record.afterwards:
+                    function()
+            except Exception:
+                self.log.failure("what follows a message failed")
             if record.origin is not None:
-                self._safely(record.origin.kept)
+                record.origin.kept()
             record.done()
         self._finished(len(group))
-
-    def _safely(self, function: Callable[[], object]) -> None:
-        """Do what follows a message; what fails concerns none of the others."""
-        try:
-            function()
-        except Exception:
-            self.log.failure("what follows a message failed")
 
     def _finished(self, count: int) -> None:
         self._done += count
