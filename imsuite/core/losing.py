@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from imsuite.core import hooks
 from imsuite.core.hooks import Passing
-from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import parse
 from imsuite.xmpp.errors import Dropped, StanzaError
-from imsuite.xmpp.stanza import Stanza, quoted
-from imsuite.xmpp.times import format_datetime
+from imsuite.xmpp.stanza import Stanza, delayed
 
 if TYPE_CHECKING:
     from imsuite.core.outbox import Place, Tracker
@@ -40,7 +38,7 @@ async def _elsewhere(session: Session, place: Place, sender: str) -> None:
     passing = Passing(stanza, account, parse(sender), None, session)
     body, record = place.body, place.record
     if body is None and record is not None and record.stanza is not None:
-        passing.stanza = _delayed(stanza, record.id, host.domain)
+        passing.stanza = delayed(stanza, host.domain, record.id)
     if record is not None and record.stanza is not None:
         passing.came = record.id
     if body is not None:
@@ -93,18 +91,6 @@ def _try_later(session: Session, place: Place, tracker: Tracker, why: Exception)
         session.account.host.clock.callLater(_PAUSE, again)
     else:
         tracker.leaving -= 1
-
-
-def _delayed(stanza: Stanza, id: int, domain: str) -> Stanza:
-    """Return a message that no archive has with the time when it came (XEP-0203)."""
-    if stanza.has(NS.DELAY, "delay"):
-        return stanza
-    delay = b"<delay xmlns='%s' from=%s stamp='%s'/>" % (
-        NS.DELAY.encode(),
-        quoted(domain),
-        format_datetime(id).encode(),
-    )
-    return stanza.plus(delay, f"{NS.DELAY}}}delay")
 
 
 def _answerable(session: Session, stanza: Stanza) -> Stanza:

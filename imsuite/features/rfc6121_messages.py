@@ -12,11 +12,9 @@ from imsuite.core.hooks import UNACKED, UNDELIVERED, Passing, Stage
 from imsuite.core.interfaces import ICarbons, IOffline
 from imsuite.core.session import Session
 from imsuite.rules.delivery import Action, Address, verdict
-from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import parse
 from imsuite.xmpp.errors import Dropped, StanzaError
-from imsuite.xmpp.stanza import Stanza, quoted
-from imsuite.xmpp.times import format_datetime
+from imsuite.xmpp.stanza import delayed
 
 TYPES = (None, "normal", "chat", "groupchat", "headline", "error")
 
@@ -72,11 +70,11 @@ class Messages(Feature):
         ]
         if not others:
             return
-        sent = passing.came / 1_000_000 or self.host.clock.seconds()
+        came = passing.came or int(self.host.clock.seconds() * 1_000_000)
         for session in others:
             came_later = bool(passing.came) and session.born >= passing.came
             if came_later or not self._copied(passing, session):
-                session.send(self._delayed(stanza, sent), passing.keep())
+                session.send(delayed(stanza, self.host.domain, came), passing.keep())
         raise Dropped
 
     def _copied(self, passing: Passing, session: Session) -> bool:
@@ -85,18 +83,6 @@ class Messages(Feature):
         if "/" not in to or lost is None or parse(to) != lost.jid:
             return True  # who was addressed was not there, so all got it (§8.5.3.2.1)
         return self._carbons is not None and bool(self._carbons.enabled(session))
-
-    def _delayed(self, stanza: Stanza, sent: float) -> Stanza:
-        """Return the message with the time when it came (XEP-0203), unless it says that already."""
-        if stanza.has(NS.DELAY, "delay"):
-            return stanza
-        stamp = format_datetime(int(sent * 1_000_000)).encode()
-        delay = b"<delay xmlns='%s' from=%s stamp='%s'/>" % (
-            NS.DELAY.encode(),
-            quoted(self.host.domain),
-            stamp,
-        )
-        return stanza.plus(delay, f"{NS.DELAY}}}delay")
 
     def _deliver_to(self, passing: Passing, sessions: list[Session]) -> Awaitable[None] | None:
         later = []

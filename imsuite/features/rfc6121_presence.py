@@ -28,8 +28,7 @@ from imsuite.rules import presence as rules
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import Dropped, StanzaError
-from imsuite.xmpp.stanza import Stanza, make, quoted
-from imsuite.xmpp.times import format_datetime
+from imsuite.xmpp.stanza import Stanza, delayed, make, quoted
 
 Step = Callable[[Passing], Awaitable[None] | None]  # takes a stanza on
 
@@ -331,11 +330,7 @@ def _addressed(stanza: Stanza, to: str) -> Stanza:
 def _delayed(session: Session) -> Stanza:
     """Return the last presence of a session, with the time it came (XEP-0203)."""
     assert session.presence is not None
-    if session.presence.has(NS.DELAY, "delay"):
-        return session.presence
-    stamp = format_datetime(int(session.presence_since * 1_000_000))
-    delay = f"<delay xmlns='{NS.DELAY}' from={quoted(session.full).decode()} stamp='{stamp}'/>"
-    return session.presence.plus(delay.encode(), f"{NS.DELAY}}}delay")
+    return delayed(session.presence, session.full, int(session.presence_since * 1_000_000))
 
 
 def _directed_to(session: Session, jid: JID) -> bool:

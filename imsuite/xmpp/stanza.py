@@ -15,6 +15,7 @@ from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import parse
 from imsuite.xmpp.build import build, serialise
 from imsuite.xmpp.errors import StanzaError
+from imsuite.xmpp.times import format_datetime
 
 KINDS = frozenset(("message", "presence", "iq"))
 _ESCAPES = {
@@ -241,6 +242,18 @@ def make(kind: str, attrs: Mapping[str, str | None], inner: bytes = b"", *names:
     word = kind.encode()
     raw = b"<%s%s>%s</%s>" % (word, tag, inner, word) if inner else b"<%s%s/>" % (word, tag)
     return Stanza(kind, NS.CLIENT, present, names, raw)
+
+
+def delayed(stanza: Stanza, by: str, came: int) -> Stanza:
+    """Return a stanza with the time when it came (XEP-0203), unless it has one already.
+
+    by: the address that delayed it; came: µs since 1970 UTC.
+    """
+    if stanza.has(NS.DELAY, "delay"):
+        return stanza
+    stamp = format_datetime(came).encode()
+    inner = b"<delay xmlns='%s' from=%s stamp='%s'/>" % (NS.DELAY.encode(), quoted(by), stamp)
+    return stanza.plus(inner, f"{NS.DELAY}}}delay")
 
 
 def to_bytes(element: Element) -> bytes:

@@ -12,6 +12,7 @@ from imsuite.xmpp.stanza import (
     Stanza,
     child,
     children,
+    delayed,
     error,
     iq_set,
     make,
@@ -145,3 +146,10 @@ def test_made_stanzas_escape_what_they_are_given():
     assert iq_set(None, "a@b/c", "1", Element(("urn:x", "x"))).raw == (
         b"<iq type='set' to='a@b/c' id='1'><x xmlns='urn:x'/></iq>"
     )
+
+
+def test_a_delay_is_given_once():
+    """XEP-0203 §3: the first who delayed it knows best."""
+    once = delayed(make("message", {"id": "1"}), "example.org", 1_767_225_600_000_000)
+    assert b"from='example.org' stamp='2026-01-01T00:00:00" in once.raw
+    assert delayed(once, "other.example", 0) is once
