@@ -26,7 +26,7 @@ from tests import house, house_tree
 from tests.house import ROOT, TESTS, shown
 
 LONGEST_FILE = 500  # lines
-LONGEST_CORE = 2750  # lines, all of core/ together
+LONGEST_CORE = 3000  # lines, all of core/ together
 
 # what the two lowest floors may use: nothing that reads a clock, a socket, a file or a die
 PURE = {

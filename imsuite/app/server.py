@@ -39,7 +39,7 @@ from imsuite.auth.mechanisms import Authenticator
 from imsuite.auth.realm import HostRealm, Login, LoginRefused, make_portal
 from imsuite.auth.registrar import Registrar
 from imsuite.auth.secrets import Hasher, PasswordOptions
-from imsuite.core import hooks
+from imsuite.core import hooks, services
 from imsuite.core.account import Account
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IAccount, Table
@@ -145,6 +145,8 @@ class Server(OrderedService):
             host.trail = self.trail if self.config.server.explained else None
             tables += [table for cls in classes for table in cls.tables]
             self.hosts[domain] = self.router.hosts[domain] = host
+        for host in self.hosts.values():
+            services.enter(host, self.config.services)
         self.tables = tuple({table.name: table for table in tables}.values())
 
     def _compose(self) -> None:
@@ -207,7 +209,8 @@ class Server(OrderedService):
                 found[domain] = load(domain, options.certificate, options.key, now=now)
             else:
                 folder.mkdir(mode=0o700, exist_ok=True)
-                also = tuple(name for name in config.services if name.endswith(f".{domain}"))
+                names = dict.fromkeys((*config.services, *self.router.services))
+                also = tuple(name for name in names if name.endswith(f".{domain}"))
                 found[domain] = own_certificate(domain, folder, also=also, now=now)
         return found
 

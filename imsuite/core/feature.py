@@ -17,6 +17,7 @@ from imsuite.rules.stream import Phase
 
 if TYPE_CHECKING:
     from imsuite.core.host import Host
+    from imsuite.core.router import Route
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,11 @@ class At(enum.Flag):
     SELF = enum.auto()  # one's own bare JID, or nobody
     ABSENT = enum.auto()  # a full JID of a local account that no session holds
     NOBODY = enum.auto()  # an address of this domain without an account
+    ROOMS = enum.auto()  # the domain that has the host's rooms (XEP-0045)
+    ROOM = enum.auto()  # the bare JID of a room
+    OCCUPANT = enum.auto()  # somebody in a room, by nickname
+    PUBSUB = enum.auto()  # the domain of the host's publish-subscribe service (XEP-0060)
+    SERVICE = ROOMS | PUBSUB
     ADDRESS = ACCOUNT | SELF
     ANY = HOST | ACCOUNT | SELF
 
@@ -176,6 +182,10 @@ class Feature:
         for where, names in self.advertises.items():
             if at in where:
                 yield from names
+
+    def serves(self) -> Iterable[tuple[str, Route]]:
+        """Return domains, besides the host's own, that it serves, and what takes their stanzas."""
+        return ()
 
 
 class StreamFeature(Feature):

@@ -20,6 +20,7 @@ from imsuite.xmpp.stanza import Stanza
 
 if TYPE_CHECKING:
     from imsuite.core.account import Account
+    from imsuite.core.host import Host
     from imsuite.core.session import Session
 
 Handler = Callable[[Any], Any]  # the event differs by hook; what comes back may be awaitable
@@ -50,7 +51,9 @@ class Passing:
     INCOMING); sender: who sent it; session: the local session that sent it, if one did;
     target: the session it is addressed to, if it names one that exists; record: what it causes to
     be written, None while nothing; afterwards: called once it went its way; came: id that
-    it has had since before, 0 for none.
+    it has had since before, 0 for none; host: whose service has it, None while an account has;
+    room, occupant: where in a room it was sent, and by whom; vouched: this server made it, so that
+    what it says of us is true.
     """
 
     __slots__ = (
@@ -58,11 +61,15 @@ class Passing:
         "account",
         "afterwards",
         "came",
+        "host",
+        "occupant",
         "record",
+        "room",
         "sender",
         "session",
         "stanza",
         "target",
+        "vouched",
     )
 
     def __init__(
@@ -82,11 +89,15 @@ class Passing:
         self.afterwards: list[Callable[[], object]] | None = None
         self._waits = False
         self.came = 0
+        self.vouched = False
+        self.host: Host | None = None
+        self.room: Any = None  # a Room of the feature that has the rooms
+        self.occupant: Any = None  # an Occupant of it
 
     def keep(self) -> Record:
         """Return what it causes to be written; from now on it has an id."""
         if self.record is None:
-            host = self.account.host
+            host = self.host or self.account.host
             self.record = Record(host, self.stanza, host.store.ids, self.session)
             if self._waits:
                 host.store.ids.waiting.add(self.record.id)
@@ -144,6 +155,37 @@ class RosterChange:
     removed: bool = False
 
 
+@attrs.frozen
+class RoomChange:
+    """Something about a room is different.
+
+    room: the Room; by: full JID of who did it, None for the service; occupant: whom it concerns,
+    if somebody; jid: the bare JID whose affiliation changed; fields: names of the settings that
+    changed.
+    """
+
+    room: Any
+    by: str | None = None
+    occupant: Any = None
+    jid: str = ""
+    fields: frozenset[str] = frozenset()
+
+
+@attrs.frozen
+class Published:
+    """Items of a node, which are durable now.
+
+    host: that has the service; service: address of it, a bare JID where it is an account's
+    (XEP-0163); node: its name; items: id and payload of each; by: full JID of the publisher.
+    """
+
+    host: Host
+    service: str
+    node: str
+    items: tuple[tuple[str, Any], ...]
+    by: str
+
+
 BOUND = Hook("BOUND", "Session", "a resource was bound")
 UNBOUND = Hook("UNBOUND", "Session", "a session ended")
 AVAILABLE = Hook("AVAILABLE", "Session", "a session sent its initial presence")
@@ -164,6 +206,18 @@ ACCOUNT_CREATED = Hook("ACCOUNT_CREATED", "str", "an account was made; its bare 
 PASSWORD_CHANGED = Hook("PASSWORD_CHANGED", "str", "a password was changed; the bare JID")
 ACCOUNT_DELETED = Hook("ACCOUNT_DELETED", "Account", "an account is about to be removed")
 CAPS_CHANGED = Hook("CAPS_CHANGED", "Session", "what a client supports became known or changed")
+ROOM_JOINING = Hook("ROOM_JOINING", "Passing", "somebody wants to enter a room; it has no occupant")
+ROOM_PRESENCE = Hook(
+    "ROOM_PRESENCE", "Passing", "the presence of an occupant, as others will see it"
+)
+ROOM_MESSAGE = Hook("ROOM_MESSAGE", "Passing", "a groupchat message is about to go to a room")
+ROOM_CHANGED = Hook("ROOM_CHANGED", "RoomChange", "the configuration or a list of a room changed")
+ROOM_LEFT = Hook("ROOM_LEFT", "RoomChange", "an occupant is not in a room any more")
+ROOM_DESTROYED = Hook("ROOM_DESTROYED", "RoomChange", "a room is no more")
+PUBLISHED = Hook("PUBLISHED", "Published", "an item was published")
+RETRACTED = Hook(
+    "RETRACTED", "Published", "items were taken back, purged or deleted with their node"
+)
 STARTED = Hook("STARTED", "Host", "the host serves")
 STOPPING = Hook("STOPPING", "Host", "the host is about to stop")
 

@@ -392,15 +392,16 @@ class Host:
             later = self.incoming.run(passing)
             if later is not None:
                 return self._receive_later(passing, at, later)
-        return self._dispatched(passing, at)
+        return self.dispatch(passing, at)
 
     async def _receive_later(self, passing: Passing, at: At, later: Awaitable[None]) -> None:
         await later
-        after = self._dispatched(passing, at)
+        after = self.dispatch(passing, at)
         if after is not None:
             await after
 
-    def _dispatched(self, passing: Passing, at: At) -> Awaitable[None] | None:
+    def dispatch(self, passing: Passing, at: At) -> Awaitable[None] | None:
+        """Give a stanza to whoever takes or answers it, at an address of the host or a service."""
         stanza = passing.stanza
         type = stanza.attrs.get("type")
         if stanza.kind != "iq":

@@ -24,6 +24,9 @@ class Route(Protocol):
     def receive(self, passing: Passing) -> Awaitable[None] | None:
         """Take one stanza. Raises StanzaError to refuse it."""
 
+    def loading(self, jid: JID) -> Awaitable[object] | None:
+        """Return what must be loaded before a message to that address can be handled at once."""
+
 
 class Router:
     """The hosts, the services and the sessions of this server.
@@ -63,7 +66,10 @@ class Router:
         except InvalidAddress:
             return None  # which whoever routes it will say
         host = self.hosts.get(jid.domain)
-        if host is None or not jid.local or jid.local in host.accounts:
+        if host is None:
+            service = self.services.get(jid.domain)
+            return None if service is None else service.loading(jid)
+        if not jid.local or jid.local in host.accounts:
             return None
         return host.account(jid.local)
 

@@ -20,6 +20,8 @@ class Delay(Feature):
     @on(INCOMING, Stage.AMEND, kind=("message", "presence"), child=DELAY)
     def take_away(self, passing: Passing) -> Stanza | None:
         """§7: what claims to be of this server is forged; what others say passes."""
+        if passing.vouched:
+            return None
         forged = [
             element
             for element in children(passing.stanza.element, *DELAY)

@@ -22,6 +22,8 @@ class StanzaIds(Feature):
     @on(INCOMING, Stage.AMEND, kind="message", child=STANZA_ID)
     def take_away(self, passing: Passing) -> Stanza | None:
         """§3.2, §3.7: ids that only this server may give in this account's name are forged."""
+        if passing.vouched:
+            return None
         ours = (passing.account.bare, self.host.domain)
         forged = [
             element

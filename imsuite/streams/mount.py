@@ -28,7 +28,7 @@ from imsuite.core.hooks import Passing
 from imsuite.core.host import Host
 from imsuite.core.router import Router
 from imsuite.xmpp import ns as NS
-from imsuite.xmpp.address import InvalidAddress, normalised, parse, wokkel_jid
+from imsuite.xmpp.address import JID, InvalidAddress, normalised, parse, wokkel_jid
 from imsuite.xmpp.build import build
 from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import KINDS, Stanza, error
@@ -84,6 +84,9 @@ class Mount(_component.InternalComponent):  # type: ignore[misc]  # wokkel has n
         element = build(stanza.raw, stanza.ns)
         element["from"] = str(passing.sender)
         self._give(element)
+
+    def loading(self, jid: JID) -> None:
+        """Nothing has to be loaded."""
 
     def _give(self, element: Element) -> None:
         answer = element.name == "iq" and element.getAttribute("type") in _ANSWERS

@@ -24,7 +24,7 @@ from imsuite.app.registry import all_features, chosen
 from imsuite.app.server import give_login
 from imsuite.app.trail import Trail
 from imsuite.auth.secrets import SALT, Hasher, make_verifiers
-from imsuite.core import hooks
+from imsuite.core import hooks, services
 from imsuite.core.feature import Feature
 from imsuite.core.host import Host
 from imsuite.core.router import Router
@@ -108,6 +108,7 @@ class MemoryServer:
             self.router.hosts[domain] = host
             host.trail = self.trail
             host.load_features(classes, _options(classes, options or {}))
+            services.enter(host)
         tables = dict.fromkeys((*TABLES, *(table for cls in classes for table in cls.tables)))
         self.store.open(tuple(tables))
         self.failures.watch()

@@ -3,6 +3,7 @@
 import pytest
 
 from imsuite.core.feature import At, Feature, answers, takes
+from imsuite.core.router import Route
 from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.stanza import result
 from tests.core.conftest import login
@@ -156,7 +157,7 @@ def test_other_domains_go_the_way_to_other_servers(pair):
 def test_a_service_takes_what_is_for_its_domain(pair):
     clients = pair()
 
-    class Service:
+    class Service(Route):
         def receive(self, passing):
             if passing.stanza.kind == "message":
                 raise StanzaError("not-acceptable")
