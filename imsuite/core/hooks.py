@@ -186,6 +186,20 @@ class Published:
     by: str
 
 
+@attrs.frozen
+class PhotoChange:
+    """The photo in the card of an account is another one (XEP-0054, XEP-0153), and durable.
+
+    before: SHA-1 of the one there was, "" or None for none; photo: a rules.avatars.Image, or None
+    for none; by: full JID of who changed it, the account's bare JID for a feature.
+    """
+
+    account: Account
+    before: str | None
+    photo: Any
+    by: str
+
+
 BOUND = Hook("BOUND", "Session", "a resource was bound")
 UNBOUND = Hook("UNBOUND", "Session", "a session ended")
 AVAILABLE = Hook("AVAILABLE", "Session", "a session sent its initial presence")
@@ -218,6 +232,7 @@ PUBLISHED = Hook("PUBLISHED", "Published", "an item was published")
 RETRACTED = Hook(
     "RETRACTED", "Published", "items were taken back, purged or deleted with their node"
 )
+PHOTO_CHANGED = Hook("PHOTO_CHANGED", "PhotoChange", "the photo in a card is another one")
 STARTED = Hook("STARTED", "Host", "the host serves")
 STOPPING = Hook("STOPPING", "Host", "the host is about to stop")
 

@@ -67,6 +67,7 @@ class Host:
         self.trail: Any = None  # what remembers what became of messages: `passed`, `refused`
         self.authenticator: Any = None  # an auth.mechanisms.Authenticator
         self.registrar: Any = None  # an auth.registrar.Registrar
+        self.commands: Any = None  # an ICommandDesk
         self.removing: set[str] = set()  # localparts of accounts that are on their way out
         self._resting: OrderedDict[str, Account] = OrderedDict()
         self.computed: dict[str, Any] = {}  # what follows from options alone; empty after reload
@@ -448,14 +449,14 @@ class Host:
             why = self.condition(why)
         if stanza.attrs.get("type") in _UNANSWERED:
             return
-        if stanza.kind == "presence" and why.condition == "service-unavailable":
+        if stanza.kind == "presence" and why.condition == "service-unavailable" and not why.by:
             return
         sender = stanza.attrs.get("from")
         session = self.router.sessions.get(sender) if sender is not None else None
         if session is not None:
-            session.send(error(stanza, why))
+            session.send(error(stanza, why, why.by))
         elif sender is not None:
-            self.send(error(stanza, why))
+            self.send(error(stanza, why, why.by))
 
     def condition(self, why: Exception) -> StanzaError:
         """Return the stanza error for whatever went wrong; log what nobody foresaw."""

@@ -77,6 +77,9 @@ class IRoster(Interface):
     def item(account: Any, contact: str) -> Any:
         """Return the RosterItem for a bare JID, or None. Does not wait."""
 
+    def items(account: Any) -> Iterable[Any]:
+        """Return all RosterItems. Does not wait."""
+
     def state(account: Any, contact: str) -> Any:
         """Return the State of a bare JID, which may have asked without being in the roster."""
 
@@ -148,7 +151,7 @@ class ICaps(Interface):
 
 
 class IArchive(Interface):
-    """What accounts keep of their conversations (XEP-0313)."""
+    """What accounts and rooms keep of their conversations (XEP-0313)."""
 
     def archives(account: Any, peer: Any) -> bool:
         """Tell whether an account keeps what it exchanges with a JID. Does not wait."""
@@ -163,7 +166,52 @@ class IArchive(Interface):
         """Return what `set_days` said of a bare JID."""
 
     def set_days(account: str, days: int | None) -> Awaitable[None]:
-        """Keep the messages of a bare JID for so many days, 0 for ever, None as the others'."""
+        """Keep the messages of a bare JID for so many days, 0 for ever, None as the others'.
+
+        Of a room as well.
+        """
+
+    # archives of those who are no accounts: rooms. owner: bare JID. Whoever calls these says who
+    # may; the archive does not ask.
+
+    def features() -> Iterable[str]:
+        """Return what disco shows of a room whose messages are archived."""
+
+    def hold(owner: str, record: Any, stanza: Any, peer: Any, lasting: bool = True) -> Any:
+        """Write a message down in a record; return it as a Stanza with its id (XEP-0359).
+
+        stanza: from the occupant, without `to`; peer: the JID of who really spoke; lasting: else
+        it stays for a day, for sessions that are resumed (XEP-0198), and no query finds it.
+        """
+
+    def answer(request: Any, owner: str, sees: bool = False) -> Awaitable[Any]:
+        """Send what a query or a question about an archive asks for; return the answer.
+
+        request: a Passing with <query/> (get or set) or <metadata/>; sees: the asker may know
+        who the occupants are. Raises StanzaError.
+        """
+
+    def recent(owner: str, most: int, since: int = 0) -> Awaitable[list[tuple[int, int, bytes]]]:
+        """Return id, salt and raw of the latest so many messages, the oldest first.
+
+        Without subjects, retractions and what was retracted. since: µs since 1970 UTC.
+        """
+
+    def find(owner: str, uid: str) -> Awaitable[Any]:
+        """Return the message of a stanza-id, None if there is none.
+
+        With id, salt, peer (bare JID of who spoke), nick, raw, and whether it is `retracted`.
+        """
+
+    def bury(record: Any, found: Any, by: str, inner: bytes = b"") -> None:
+        """Put a tombstone in the place of what `find` returned (XEP-0424 §4).
+
+        record: of the message that retracts it; by: the id attribute of that; inner: elements
+        for the tombstone (XEP-0425 §4).
+        """
+
+    def abandon(owner: str) -> Awaitable[None]:
+        """Remove an archive; from now on nothing of it is found, also after a crash."""
 
 
 class ICarbons(Interface):
@@ -196,8 +244,236 @@ class IIdle(Interface):
     idle = Attribute("seconds without a byte after which a stream is checked; 0: never")
 
 
+class ISite(Interface):
+    """An address that has nodes: the service of a domain, or an account (XEP-0060, XEP-0163)."""
+
+    jid = Attribute("its address: a domain, or the bare JID of an account")
+    account = Attribute("the Account whose it is, None for the service")
+    auto_create = Attribute("what is published to a node that is not there makes it (§7.1.4)")
+    limits = Attribute("a rules.nodes.Limits")
+    models = Attribute("the rules.node_access.AccessModels that there are")
+
+    def defaults(node: str, type: str = "leaf") -> Any:
+        """Return the rules.nodes.NodeConfig of a node that is made there. type: of the node."""
+
+    def may_create(jid: Any) -> bool:
+        """Tell whether a JID may make nodes."""
+
+    def owner(jid: Any) -> bool:
+        """Tell whether a JID owns all nodes, whatever its affiliation is."""
+
+    def knows(jid: Any) -> bool:
+        """Tell whether a JID may see the presence of the account (access model presence)."""
+
+    def groups(jid: Any) -> frozenset[str]:
+        """Return the roster groups that a JID is in (access model roster)."""
+
+    def all_groups() -> Iterable[str]:
+        """Return the roster groups that there are, to choose from."""
+
+    def interested(node: str) -> Iterable[str]:
+        """Return full JIDs that are told of a node without a subscription, if they have access."""
+
+
+class INodes(Interface):
+    """The nodes of the service and of accounts (XEP-0060)."""
+
+    service = Attribute("the ISite of the domain, None where it serves none")
+
+    def answer(passing: Any, site: Any) -> Awaitable[Any]:
+        """Return the answer to an IQ with a <pubsub/>, also of an owner. Raises StanzaError."""
+
+    def publish(site: Any, node: str, items: Any, by: Any, options: Any = None) -> Awaitable[Any]:
+        """Publish and return the ids of the items, once they are durable. Raises StanzaError.
+
+        items: pairs of an id, None for a new one, and an Element or None; by: JID; options:
+        preconditions, names of fields ("pubsub#access_model") to texts or lists of texts.
+        """
+
+    def items(site: Any, node: str, ids: Any = None, most: int | None = None) -> Awaitable[Any]:
+        """Return (id, Element or None, publisher, µs since 1970 UTC) of items, the newest last.
+
+        ids: those wanted, None for all; most: so many of the newest. Nothing where there is no
+        node; nobody's access is looked at.
+        """
+
+    def retract(
+        site: Any, node: str, ids: Iterable[str], by: Any, notify: bool = True
+    ) -> Awaitable[None]:
+        """Take items back, once that is durable. Raises StanzaError."""
+
+    def delete(site: Any, node: str) -> Awaitable[None]:
+        """Delete a node and tell subscribers, if it is there."""
+
+    def config(site: Any, node: str) -> Awaitable[Any]:
+        """Return the rules.nodes.NodeConfig of a node, None if there is none."""
+
+    def send_last(site: Any, to: Any, nodes: Iterable[str] | None = None) -> Awaitable[None]:
+        """Send the last items of nodes, of all by default, to a full JID that has access."""
+
+    def waiting(services: Iterable[str], names: Iterable[str]) -> Awaitable[Any]:
+        """Return (service, node) of those nodes that have an item for who comes online."""
+
+    def recheck(site: Any, jid: Any) -> Awaitable[None]:
+        """End the subscriptions of a JID that the access models do not allow any more."""
+
+    def concerns(site: Any, node: str, by: Any) -> Awaitable[bool]:
+        """Tell whether a stranger may know that a node is there, if it is."""
+
+    def listed(site: Any, by: Any) -> Awaitable[Any]:
+        """Return name and title, or None, of the nodes that a JID may read (§5.2)."""
+
+    def disco_info(site: Any, node: str, by: Any) -> Awaitable[Any]:
+        """Return the disco#info <query/> of a node that a JID may read, None if none (§5.3)."""
+
+    def disco_items(site: Any, node: str, by: Any) -> Awaitable[Any]:
+        """Return (jid, node, name) of what a node that a JID may read has, None if none (§5.5)."""
+
+
+class INodeRules(Interface):
+    """A feature that has a say about some nodes, of accounts or of the service (XEP-0060).
+
+    The engine asks every feature that provides this, and waits for what is awaitable.
+    """
+
+    def governs(site: Any, node: str) -> bool:
+        """Tell whether it has a say about a node of an ISite. Does not wait."""
+
+    def defaults(site: Any, node: str) -> Any:
+        """Return what its configuration starts with where that differs from the site's.
+
+        A mapping of names of fields ("pubsub#access_model") to texts, or lists of texts.
+        """
+
+    def check_create(site: Any, node: str, by: Any) -> Any:
+        """Raise StanzaError if a JID may not make the node by a request for that."""
+
+    def check_config(site: Any, node: str, config: Any) -> Any:
+        """Raise StanzaError if the node may not have a NodeConfig (made, configured, or by
+        publish-options)."""
+
+    def check_publish(site: Any, node: str, items: Any, by: Any) -> Any:
+        """Raise StanzaError if a JID may not publish items, pairs of id and payload or None.
+
+        Asked before the node is made, if it has to be. An id is None where it is left to us.
+        """
+
+
+class IPep(Interface):
+    """What gives every account its own nodes (XEP-0163)."""
+
+    def site(account: Any) -> Any:
+        """Return the ISite of an account."""
+
+
+class IVCards(Interface):
+    """The cards of accounts (XEP-0054)."""
+
+    def photo_hash(account: Any) -> str | None:
+        """Return the SHA-1 of the photo in the card of an account, in hexadecimal.
+
+        "" if there is none any more or the card has none, None if there never was a card. Does
+        not wait.
+        """
+
+    def set_photo(account: Any, image: Any, only: str | None = None) -> Awaitable[bool]:
+        """Put a rules.avatars.Image into the card of an account; None takes the photo away.
+
+        only: SHA-1 of the photo that must be there now, None for any. Tells whether the photo is
+        another one now. Raises StanzaError policy-violation if the card becomes too large.
+        """
+
+
+class IPrivateKeeper(Interface):
+    """A feature that keeps some element of the private storage elsewhere (XEP-0049)."""
+
+    private = Attribute("namespace and name of the element")
+
+    def read_private(account: Any, old: Any) -> Awaitable[Any]:
+        """Return the element, or None if there is none.
+
+        old: what the private storage itself still has of it, an Element, or None.
+        """
+
+    def write_private(account: Any, element: Any, by: Any) -> Awaitable[None]:
+        """Keep the element that a full JID wrote; one without content is forgotten."""
+
+
+class ICommandDesk(Interface):
+    """The administration commands of the server, as a host shows them (`host.commands`)."""
+
+    def actor(host: Any, jid: Any, own: bool = False) -> Any:
+        """Return the rules.administration.Actor that a JID is; own: for its account alone."""
+
+    def offered(actor: Any) -> Iterable[Any]:
+        """Return the commands that an Actor may give."""
+
+    def command(name: str) -> Any:
+        """Return a command by its name."""
+
+    def run(actor: Any, name: str, given: Any) -> Awaitable[Any]:
+        """Give a command; return its result, with `rows` and `after`. Raises ImsuiteError."""
+
+
+class ICommands(Interface):
+    """A feature that offers ad-hoc commands (XEP-0050)."""
+
+    def commands(passing: Any, at: Any) -> Iterable[Any]:
+        """Return the rules.adhoc.AdHoc of the address that a request is for. Does not wait.
+
+        All of them; each says itself who may run it.
+        """
+
+
+class IAdministration(Interface):
+    """What the administrators of a domain decided for everybody there (XEP-0133)."""
+
+    def announce(text: str) -> Awaitable[int]:
+        """Send a headline to every client that is online; return to how many."""
+
+    def standing(name: str) -> str:
+        """Return the text called "motd" or "welcome", "" for none. Does not wait."""
+
+    def set_standing(name: str, text: str, again: bool = True) -> Awaitable[None]:
+        """Change such a text, "" for none; again: who had the last one gets this one, too."""
+
+    def listed(name: str) -> Any:
+        """Return who is on the "blacklist" or "whitelist": "both", "in" or "out" by JID."""
+
+    def set_listed(name: str, changes: Any) -> Awaitable[None]:
+        """Change such a list; changes: like those of `listed`, with "" for who leaves it."""
+
+    def logins(account: str) -> Awaitable[tuple[int, int, int]]:
+        """Return when a bare JID logged in last, how often, and since when that is counted.
+
+        Times in µs since 1970 UTC; all 0 if it never did.
+        """
+
+    def active(account: Any) -> bool:
+        """Tell whether somebody uses a loaded account just now. Does not wait."""
+
+
 class IAccount(Interface):
     """A local account: the avatar of twisted.cred."""
 
     jid = Attribute("its bare JID")
     sessions = Attribute("bound resources, by resourcepart")
+
+
+class IRooms(Interface):
+    """The rooms of a host (XEP-0045)."""
+
+    domain = Attribute("of the rooms")
+
+    def find(bare: str) -> Any:
+        """Return a Room if it is loaded, or None."""
+
+    def load(bare: str) -> Awaitable[Any]:
+        """Return a Room, loaded; None if there is none."""
+
+
+class IRoomSettings(Interface):
+    """A feature that gives rooms more settings (XEP-0045 §10.2)."""
+
+    def settings() -> Iterable[Any]:
+        """Return them as rules.room_config.Setting."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imsuite.core.outbox import Place, Tracker
     from imsuite.core.session import Session
 
+_MAM_RESULT = "urn:xmpp:mam:2}result"
 _REQUESTS = ("get", "set")
 _GONE = "recipient-unavailable"
 _PAUSE = 1.0  # seconds until a store that was full is tried again
@@ -26,6 +27,8 @@ def lost(session: Session, place: Place) -> None:
     sender = stanza.attrs.get("from")
     if sender is None or sender == session.account.bare:
         return  # a copy, or something of the archive: it is elsewhere too
+    if _MAM_RESULT in stanza.children:
+        return  # of the archive of a room: whoever wants it asks again
     if stanza.kind == "message":
         host.spawn(_elsewhere(session, place, sender))
     elif stanza.kind == "iq" and stanza.attrs.get("type") in _REQUESTS:

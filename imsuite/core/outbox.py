@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imsuite.rules.traffic import Wait, classify
-from imsuite.xmpp.stanza import Stanza
+from imsuite.xmpp.address import parse
+from imsuite.xmpp.stanza import Stanza, quoted
 
 if TYPE_CHECKING:
     from imsuite.core.record import Body, Insert, Record
@@ -31,7 +32,17 @@ class Place:
     client; since: when it was sent, seconds.
     """
 
-    __slots__ = ("_body", "number", "ready", "record", "session", "since", "stanza", "urgent")
+    __slots__ = (
+        "_body",
+        "_source",
+        "number",
+        "ready",
+        "record",
+        "session",
+        "since",
+        "stanza",
+        "urgent",
+    )
 
     def __init__(self, session: Session, stanza: Stanza, record: Record | None = None) -> None:
         self.session = session
@@ -42,6 +53,7 @@ class Place:
         self.number = 0
         self.since = 0.0
         self._body: Body | None = None
+        self._source: Body | None = None
 
     @property
     def body(self) -> Body | None:
@@ -50,9 +62,25 @@ class Place:
             self._body = self.record.of(self.session.account.bare)
         return self._body
 
-    def restored(self, body: Body | None) -> None:
-        """Know what the archive had of it before a restart."""
-        self._body = body
+    @property
+    def source(self) -> Body | None:
+        """What the archive of a room has, where the stanza is a copy of that and nothing else."""
+        if self._source is None and self.record is not None:
+            attrs = self.stanza.attrs
+            if attrs.get("type") == "groupchat":
+                body = self.record.of(parse(attrs["from"]).bare)
+                if body is not None and body.tail is not None and self._is_copy(body.tail):
+                    self._source = body
+        return self._source
+
+    def _is_copy(self, tail: bytes) -> bool:
+        start = b"<%s to=%s" % (self.stanza.kind.encode(), quoted(self.session.full))
+        raw = self.stanza.raw
+        return len(raw) == len(start) + len(tail) and raw.startswith(start) and raw.endswith(tail)
+
+    def restored(self, body: Body | None, source: Body | None = None) -> None:
+        """Know what the archives had of it before a restart."""
+        self._body, self._source = body, source
 
 
 class Tracker(Protocol):

@@ -63,15 +63,18 @@ def unrefer(cursor: Any, ids: Iterable[int]) -> None:
 
 
 class Body:
-    """A message as it is kept. id: µs since 1970 UTC, when it came; refs: rows that point to it."""
+    """A message as it is kept. id: µs since 1970 UTC, when it came; refs: rows that point to it;
+    tail: what all copies of it have in common, from the start tag's name on, if a room sends it.
+    """
 
-    __slots__ = ("id", "raw", "refs", "salt")
+    __slots__ = ("id", "raw", "refs", "salt", "tail")
 
     def __init__(self, id: int, salt: int, raw: bytes, refs: int = 0) -> None:
         self.id = id
         self.salt = salt
         self.raw = raw
         self.refs = refs
+        self.tail: bytes | None = None
 
     @property
     def public(self) -> str:
@@ -122,7 +125,8 @@ class Record:
     is no message; origin: the session that sent it, if one did; number: which stanza of that
     session it is; places: the sessions that get it; refused: called with the exception if the
     store fails; apart: its rows are written after all before it and before all after it, for
-    statements that touch rows of others; without it, those of a group may be put together.
+    statements that touch rows of others; without it, those of a group may be put together;
+    gathered: the store has it, and its places have theirs in what goes out.
     """
 
     __slots__ = (
@@ -131,6 +135,7 @@ class Record:
         "_ids",
         "afterwards",
         "apart",
+        "gathered",
         "host",
         "notes",
         "number",
@@ -149,6 +154,7 @@ class Record:
         self.origin = origin
         self.number = 0
         self.apart = False
+        self.gathered = False
         self.places: list[Place] = []
         self.rows: list[tuple[Insert | str, tuple[Any, ...]]] = []
         self.afterwards: list[Callable[[], object]] = []

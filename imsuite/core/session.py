@@ -194,7 +194,10 @@ class Session(Inbox):
     def send(self, stanza: Stanza, record: Record | None = None) -> None:
         """Send a stanza to the client, in order; with a record, once that is durable."""
         if record is not None:
-            record.places.append(Place(self, stanza, record))
+            place = Place(self, stanza, record)
+            record.places.append(place)
+            if record.gathered:
+                self.make_outbox().put(place)
         elif self.outbox is not None:
             self.outbox.put(Place(self, stanza))
         elif self.stream is not None:

@@ -120,6 +120,7 @@ class Groups:
         """Take a record; its stanzas get their places in what goes out now."""
         for place in record.places:
             place.session.make_outbox().put(place)
+        record.gathered = True
         self._gathered.append(record)
         self._appended += 1
         self._go_on()

@@ -69,7 +69,9 @@ class StanzaError(ImsuiteError):
 
     condition: a defined condition; type: "auth", "cancel", "continue", "modify" or "wait",
     by default what the RFC recommends; text: for people, may be shown to the sender;
-    app: (namespace, name) of an application-specific condition, or None.
+    app: (namespace, name) of an application-specific condition, or None; feature: attribute of
+    that condition, which names what is not supported (XEP-0060 §6.1.3.10), or None; by: who
+    found the error, if that is not the address the stanza was sent to.
     """
 
     def __init__(
@@ -78,12 +80,16 @@ class StanzaError(ImsuiteError):
         type: str | None = None,
         text: str | None = None,
         app: tuple[str, str] | None = None,
+        feature: str | None = None,
+        by: str | None = None,
     ) -> None:
         super().__init__(condition, text)
+        self.by = by
         self.condition = condition
         self.type = CONDITIONS[condition] if type is None else type
         self.text = text
         self.app = app
+        self.feature = feature
 
 
 class StreamError(ImsuiteError):

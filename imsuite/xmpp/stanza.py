@@ -292,7 +292,8 @@ def error(request: Stanza, why: StanzaError, by: str | None = None) -> Stanza:
             escaped(why.text),
         )
     if why.app is not None:
-        inner += b"<%s xmlns=%s/>" % (why.app[1].encode(), quoted(why.app[0]))
+        named = b"" if why.feature is None else b" feature=%s" % quoted(why.feature)
+        inner += b"<%s xmlns=%s%s/>" % (why.app[1].encode(), quoted(why.app[0]), named)
     said_by = b"" if by is None else b" by=%s" % quoted(by)
     inner = b"<error type='%s'%s>%s</error>" % (why.type.encode(), said_by, inner)
     attrs = _swapped(request, "error")

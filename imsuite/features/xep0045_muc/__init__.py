@@ -1,0 +1,107 @@
+"""XEP-0045: Multi-User Chat. This file lists what a room takes; the files beside it do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+from zope.interface import implementer
+
+from imsuite.core.feature import At, on
+from imsuite.core.hooks import ROOM_MESSAGE, STARTED, STOPPING, UNBOUND, Passing, Stage
+from imsuite.core.host import Host
+from imsuite.core.interfaces import IRooms
+from imsuite.core.options import ge, le, one_of, option
+from imsuite.core.router import Route
+from imsuite.core.session import Session
+from imsuite.features.xep0045_muc import storage
+from imsuite.features.xep0045_muc.facet import Facet
+from imsuite.features.xep0045_muc.room import Room
+from imsuite.features.xep0045_muc.rooms import Rooms
+from imsuite.features.xep0045_muc.telling import NS_MUC
+from imsuite.rules.traffic import classify
+from imsuite.xmpp.stanza import Stanza
+
+
+@attrs.frozen
+class Options:
+    """[features.muc]"""
+
+    subdomain: str = option("conference", "What stands before the domain in the rooms' address.")
+    name: str = option("Rooms", "Name that the service gives itself.")
+    makers: str = option(
+        "accounts",
+        "Who may make rooms: everyone, also from other servers and without an account; those who "
+        "have accounts here; or nobody but administrators.",
+        one_of("everyone", "accounts", "administrators"),
+        live=True,
+    )
+    most: int = option(
+        5000, "Most clients in one room, whatever its configuration says.", ge(1), live=True
+    )
+    longest_nick: int = option(100, "Longest nickname, characters.", ge(1), le(1023), live=True)
+    reserved_nicks_only: bool = option(
+        False, "Whether those who registered a nickname in a room have no other there.", live=True
+    )
+
+
+@implementer(IRooms)
+class Muc(Facet):
+    """Rooms."""
+
+    spec = "XEP-0045 1.35.3"
+    advertises = {
+        At.ROOMS: (NS_MUC, f"{NS_MUC}#stable_id"),
+        At.ROOM: (NS_MUC, f"{NS_MUC}#stable_id", f"{NS_MUC}#self-ping-optimization"),
+    }
+    options: Options
+    tables = storage.TABLES
+
+    def __init__(self, host: Host, options: Options) -> None:
+        super().__init__(host, options)
+        self.domain = f"{options.subdomain}.{host.domain}"
+        self.rooms = Rooms(self)
+
+    def serves(self) -> Iterable[tuple[str, Route]]:
+        """Return the domain of the rooms."""
+        yield self.domain, self.rooms
+
+    # for other features
+
+    def find(self, bare: str) -> Room | None:
+        """Return a room if it is loaded."""
+        return self.rooms.find(bare)
+
+    async def load(self, bare: str) -> Room | None:
+        """Return a room, loaded; None if there is none."""
+        return await self.rooms.load(bare)
+
+    # life
+
+    @on(STARTED)
+    async def start(self, host: Host) -> None:
+        """End the rooms that ended with the server: nobody is in, and they do not last."""
+        await self.rooms.start()
+
+    @on(STOPPING)
+    def stop(self, host: Host) -> None:
+        """Do nothing more by itself."""
+        self.rooms.stop()
+
+    @on(UNBOUND)
+    def ended(self, session: Session) -> None:
+        """Take a session that ended out of its rooms."""
+        self.rooms.ended(session)
+
+    # messages
+
+    @on(ROOM_MESSAGE, Stage.RECORD)
+    def keep(self, passing: Passing) -> Stanza | None:
+        """XEP-0313 §6.1.2: what is said to all is archived, once, by the room."""
+        room: Room = passing.room
+        if self.archive is None or not room.config.logged:
+            return None
+        if not classify(passing.stanza).room_archive:
+            return None
+        kept: Stanza = self.archive.hold(room.bare, passing.keep(), passing.stanza, passing.sender)
+        return kept

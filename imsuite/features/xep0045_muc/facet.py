@@ -1,0 +1,35 @@
+"""What the parts of XEP-0045 have in common that each answer something of their own."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from imsuite.core.feature import Feature
+from imsuite.core.interfaces import IArchive, IRoomSettings
+from imsuite.rules.room_config import Settings
+from imsuite.rules.room_settings import SETTINGS
+
+if TYPE_CHECKING:
+    from imsuite.features.xep0045_muc.rooms import Rooms
+
+
+class Facet(Feature):
+    """A part of the feature: its marked methods become methods of `Muc`.
+
+    rooms: what holds the rooms; domain: theirs.
+    """
+
+    rooms: Rooms
+    domain: str
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that rooms have here."""
+        more = [f for f in self.host.features.values() if IRoomSettings.providedBy(f)]
+        return Settings([*SETTINGS, *(s for feature in more for s in feature.settings())])
+
+    @cached_property
+    def archive(self) -> Any:
+        """What provides IArchive, or None."""
+        return self.host.find_feature(IArchive)

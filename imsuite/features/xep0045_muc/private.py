@@ -1,0 +1,95 @@
+"""Between two occupants: private messages and requests (XEP-0045 §7.5, §17.4; XEP-0410)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from imsuite.core.fanout import Fan
+from imsuite.core.hooks import Passing
+from imsuite.features.xep0045_muc.room import Occupant, Room
+from imsuite.features.xep0045_muc.telling import NS_USER, X
+from imsuite.rules.room import may_send_privately
+from imsuite.xmpp.address import JID
+from imsuite.xmpp.errors import Dropped, StanzaError
+from imsuite.xmpp.stanza import result
+
+if TYPE_CHECKING:
+    from imsuite.features.xep0045_muc.rooms import Rooms
+
+_PING = "urn:xmpp:ping}ping"
+_OURS = frozenset((X, "urn:xmpp:occupant-id:0}occupant-id", "urn:xmpp:hats:0}hats"))
+# §17.4: what is asked of the account and not of a client of it
+_OF_ACCOUNT = frozenset(("vcard-temp}vCard", "http://jabber.org/protocol/pubsub}pubsub"))
+_IS_PRIVATE = f"<x xmlns='{NS_USER}'/>".encode()
+
+
+class Private:
+    """What one occupant sends to another."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def message(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:
+        """§7.5: a message to one occupant."""
+        stanza, sender = passing.stanza, passing.occupant
+        if stanza.type == "groupchat":
+            raise StanzaError("bad-request", by=room.bare)
+        if sender is None:
+            raise StanzaError("not-acceptable", by=room.bare)
+        there = room.find(jid.resource)
+        if there is None:
+            raise StanzaError("item-not-found", by=room.bare)
+        why = may_send_privately(room.config, sender.role, there.role)
+        if why is not None:
+            why.by = room.bare
+            raise why
+        if not _OURS.isdisjoint(stanza.children):
+            stanza = stanza.without(
+                [n for n in stanza.element.elements() if f"{n.uri}}}{n.name}" in _OURS]
+            )
+        stanza = stanza.amended({"from": sender.jid, "to": None}).plus(_IS_PRIVATE, X)
+        stanza = self._rooms.signed(stanza, sender)
+        lost: list[str] = []
+        fan = Fan(room.host, stanza, passing.record, lambda to, why: lost.append(to))
+        for client in list(there.clients.values()):
+            fan.send(client.jid, client.written)
+        for gone in lost:
+            self._rooms.leaving.unreachable(room, gone)
+        return fan.finished()
+
+    def request(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:
+        """§17.4: a request to one occupant, or an answer to a request of one."""
+        stanza, sender = passing.stanza, passing.occupant
+        if stanza.type in ("result", "error"):
+            room.host.requests.settle(stanza, passing.sender)
+            return None
+        if sender is None:
+            raise StanzaError("not-acceptable", by=room.bare)
+        there = room.find(jid.resource)
+        if there is None:
+            raise StanzaError("item-not-found", by=room.bare)
+        if there is sender and stanza.children == (_PING,):
+            room.host.answer(passing, result(stanza))  # XEP-0410 §3.3: for the client
+            return None
+        room.host.spawn(self._relay(room, passing, sender, there))
+        return None
+
+    async def _relay(self, room: Room, passing: Passing, sender: Occupant, there: Occupant) -> None:
+        """Ask in the name of the room's occupant, and let the answer come from one."""
+        stanza, host = passing.stanza, room.host
+        main = there.main.jid
+        to = there.bare if stanza.children[0] in _OF_ACCOUNT else main
+        try:
+            request = stanza.amended({"from": sender.jid, "to": to})
+            answer = await host.requests.ask(request)
+        except Dropped:
+            return
+        except StanzaError as why:
+            host.refuse(stanza, why)
+            return
+        except Exception as why:
+            host.refuse(stanza, host.condition(why))
+            return
+        back = {"from": stanza.to, "to": stanza.sender, "id": stanza.id}
+        host.answer(passing, answer.amended(back))

@@ -1,0 +1,191 @@
+"""What is stored of rooms: a row for each, one for each affiliation, one for each client inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from imsuite.core.interfaces import Table
+from imsuite.features.xep0045_muc.room import Entry, Room
+from imsuite.rules.affiliations import Affiliation
+
+TABLES = (
+    Table(
+        "room",
+        (
+            """CREATE TABLE room (
+        jid TEXT PRIMARY KEY,       -- its bare JID
+        domain TEXT NOT NULL,       -- of the rooms
+        made BIGINT NOT NULL,       -- µs since 1970 UTC
+        name TEXT NOT NULL,         -- what it calls itself
+        listed SMALLINT NOT NULL,   -- 1: anybody may find it
+        lasting SMALLINT NOT NULL,  -- 1: it stays when nobody is in
+        locked SMALLINT NOT NULL,   -- 1: it was not configured yet
+        secret TEXT NOT NULL,       -- makes occupant ids
+        config TEXT NOT NULL,       -- JSON: settings that are not the usual ones
+        subject {blob},             -- the message that set the subject
+        subject_id BIGINT NOT NULL) -- its id, 0 if there is none""",
+            "CREATE INDEX room_listed ON room (domain, listed, jid)",
+        ),
+        owner=None,
+    ),
+    Table(
+        "room_affiliation",
+        (
+            """CREATE TABLE room_affiliation (
+        room TEXT NOT NULL,
+        jid TEXT NOT NULL,          -- bare JID, or a domain
+        affiliation TEXT NOT NULL,  -- 'none' where there was one before
+        nick TEXT NOT NULL,         -- reserved nickname, '' for none
+        reason TEXT NOT NULL,
+        version BIGINT NOT NULL,    -- when it became so; grows with each change
+        PRIMARY KEY (room, jid)) {clustered}""",
+            "CREATE INDEX room_affiliation_jid ON room_affiliation (jid)",
+        ),
+        owner="jid",
+    ),
+    Table(
+        "room_occupant",
+        (
+            """CREATE TABLE room_occupant (
+        room TEXT NOT NULL,
+        jid TEXT NOT NULL,   -- full JID
+        nick TEXT NOT NULL,
+        role TEXT NOT NULL,
+        PRIMARY KEY (room, jid)) {clustered}""",
+        ),
+        owner=None,
+    ),
+)
+
+_COLUMNS = "made, locked, secret, config, subject, subject_id"
+
+SAVE = (
+    "INSERT INTO room (jid, domain, made, name, listed, lasting, locked, secret, config, subject,"
+    " subject_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 0) ON CONFLICT (jid) DO UPDATE SET"
+    " name = excluded.name, listed = excluded.listed, lasting = excluded.lasting,"
+    " locked = excluded.locked, config = excluded.config"
+)
+SUBJECT = "UPDATE room SET subject = ?, subject_id = ? WHERE jid = ?"
+AFFILIATE = (
+    "INSERT INTO room_affiliation (room, jid, affiliation, nick, reason, version)"
+    " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (room, jid) DO UPDATE SET"
+    " affiliation = excluded.affiliation, nick = excluded.nick, reason = excluded.reason,"
+    " version = excluded.version"
+)
+ENTER = (
+    "INSERT INTO room_occupant (room, jid, nick, role) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (room, jid) DO UPDATE SET nick = excluded.nick, role = excluded.role"
+)
+LEAVE = "DELETE FROM room_occupant WHERE room = ? AND jid = ?"
+
+
+@attrs.frozen
+class Stored:
+    """A room as it was stored."""
+
+    made: int
+    locked: bool
+    secret: str
+    config: dict[str, Any]
+    subject: bytes | None
+    subject_id: int
+    entries: dict[str, Entry]
+    occupants: list[tuple[str, str, str]]  # full JID, nickname, role
+
+
+def load(cursor: Any, bare: str) -> Stored | None:
+    """Return a room, None if there is none."""
+    cursor.execute(f"SELECT {_COLUMNS} FROM room WHERE jid = ?", (bare,))  # noqa: S608 # ours
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    made, locked, secret, config, subject, subject_id = row
+    cursor.execute(
+        "SELECT jid, affiliation, nick, reason, version FROM room_affiliation WHERE room = ?",
+        (bare,),
+    )
+    entries = {
+        jid: Entry(Affiliation(affiliation), nick, reason, version)
+        for jid, affiliation, nick, reason, version in cursor.fetchall()
+        if affiliation != Affiliation.NONE.value or nick
+    }
+    cursor.execute("SELECT jid, nick, role FROM room_occupant WHERE room = ?", (bare,))
+    return Stored(
+        made,
+        bool(locked),
+        secret,
+        json.loads(config),
+        None if subject is None else bytes(subject),
+        subject_id,
+        entries,
+        list(cursor.fetchall()),
+    )
+
+
+def values(room: Room) -> tuple[Any, ...]:
+    """Return the values of SAVE."""
+    config = room.config
+    return (
+        room.bare,
+        room.jid.domain,
+        room.made,
+        config.name,
+        int(config.public),
+        int(config.persistent),
+        int(room.locked),
+        room.secret,
+        json.dumps(config.stored(), separators=(",", ":")),
+    )
+
+
+def affiliate(room: str, jid: str, entry: Entry) -> tuple[Any, ...]:
+    """Return the values of AFFILIATE."""
+    affiliation = entry.affiliation.value
+    return room, jid, affiliation, entry.nick, entry.reason, entry.version
+
+
+def save(cursor: Any, room: tuple[Any, ...], changed: Mapping[str, Entry]) -> None:
+    """Write a room, as `values` has it, and some of its affiliations."""
+    cursor.execute(SAVE, room)
+    cursor.executemany(AFFILIATE, [affiliate(room[0], jid, e) for jid, e in changed.items()])
+
+
+def remove(cursor: Any, bare: str) -> None:
+    """Remove a room."""
+    for table, column in (("room", "jid"), ("room_affiliation", "room"), ("room_occupant", "room")):
+        cursor.execute(f"DELETE FROM {table} WHERE {column} = ?", (bare,))  # noqa: S608 # ours
+
+
+def leave(cursor: Any, bare: str, gone: Iterable[str]) -> None:
+    """Remove clients from a room."""
+    cursor.executemany(LEAVE, [(bare, jid) for jid in gone])
+
+
+def fleeting(cursor: Any, domain: str) -> list[str]:
+    """Return the rooms that end when nobody is in them."""
+    cursor.execute("SELECT jid FROM room WHERE domain = ? AND lasting = 0", (domain,))
+    return [jid for (jid,) in cursor.fetchall()]
+
+
+def listed(cursor: Any, domain: str, after: str, most: int) -> list[tuple[str, str]]:
+    """Return address and name of public rooms in the order of their addresses."""
+    cursor.execute(
+        "SELECT jid, name FROM room WHERE domain = ? AND listed = 1 AND jid > ?"
+        " ORDER BY jid LIMIT ?",
+        (domain, after, most),
+    )
+    return list(cursor.fetchall())
+
+
+def of_account(cursor: Any, bare: str) -> list[tuple[str, str]]:
+    """Return the rooms an account is affiliated with, and as what."""
+    cursor.execute(
+        "SELECT room, affiliation FROM room_affiliation WHERE jid = ? AND affiliation <> 'none'"
+        " ORDER BY room",
+        (bare,),
+    )
+    return list(cursor.fetchall())
