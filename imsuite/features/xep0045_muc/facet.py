@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imsuite.core.feature import Feature
 from imsuite.core.interfaces import IArchive, IRoomSettings
 from imsuite.rules.room_config import Settings
 from imsuite.rules.room_settings import SETTINGS
-
-if TYPE_CHECKING:
-    from imsuite.features.xep0045_muc.rooms import Rooms
 
 
 class Facet(Feature):
@@ -20,7 +17,7 @@ class Facet(Feature):
     rooms: what holds the rooms; domain: theirs.
     """
 
-    rooms: Rooms
+    rooms: Any  # a Rooms: hints of headers are read at run time, and that imports this
     domain: str
 
     @cached_property
