@@ -225,6 +225,7 @@ ROOM_PRESENCE = Hook(
     "ROOM_PRESENCE", "Passing", "the presence of an occupant, as others will see it"
 )
 ROOM_MESSAGE = Hook("ROOM_MESSAGE", "Passing", "a groupchat message is about to go to a room")
+ROOM_PRIVATE = Hook("ROOM_PRIVATE", "Passing", "one occupant writes to another")
 ROOM_CHANGED = Hook("ROOM_CHANGED", "RoomChange", "the configuration or a list of a room changed")
 ROOM_LEFT = Hook("ROOM_LEFT", "RoomChange", "an occupant is not in a room any more")
 ROOM_DESTROYED = Hook("ROOM_DESTROYED", "RoomChange", "a room is no more")
@@ -245,18 +246,20 @@ class Interest:
     """Which stanzas a handler wants to see; the default is every stanza.
 
     kinds: "message", "presence", "iq"; types: values of the type attribute, None for absent;
-    children: "namespace}name" of child elements, one of which must be there.
+    children: "namespace}name" of child elements, one of which must be there; others: types that
+    are of no interest.
     """
 
     kinds: frozenset[str] = frozenset()
     types: frozenset[str | None] = frozenset()
     children: frozenset[str] = frozenset()
+    others: frozenset[str | None] = frozenset()
 
     def matches(self, kind: str, type: str | None, children: Iterable[str]) -> bool:
         """Tell whether a stanza of this shape is of interest."""
         if self.kinds and kind not in self.kinds:
             return False
-        if self.types and type not in self.types:
+        if (self.types and type not in self.types) or type in self.others:
             return False
         return not self.children or not self.children.isdisjoint(children)
 

@@ -214,6 +214,18 @@ class IArchive(Interface):
         """Remove an archive; from now on nothing of it is found, also after a crash."""
 
 
+class IPush(Interface):
+    """What tells the services of apps that something came (XEP-0357)."""
+
+    def tell(accounts: Iterable[str], stanza: Any, id: int) -> None:
+        """Notify the devices of local accounts of a message that does not go to the accounts.
+
+        accounts: bare JIDs; those that have no such devices cost nothing. id: of the message, for
+        which each device is notified once. Devices whose client is there are left out, and
+        accounts that block the sender.
+        """
+
+
 class ICarbons(Interface):
     """Which clients get copies of what other clients of their account get (XEP-0280)."""
 
@@ -389,11 +401,11 @@ class IPrivateKeeper(Interface):
 
     private = Attribute("namespace and name of the element")
 
-    def read_private(account: Any, old: Any) -> Awaitable[Any]:
-        """Return the element, or None if there is none.
+    def adopt_private(account: Any, element: Any) -> Awaitable[None]:
+        """Take over what the private storage has of it from before. Raises StanzaError."""
 
-        old: what the private storage itself still has of it, an Element, or None.
-        """
+    def read_private(account: Any) -> Awaitable[Any]:
+        """Return the element, or None if there is none."""
 
     def write_private(account: Any, element: Any, by: Any) -> Awaitable[None]:
         """Keep the element that a full JID wrote; one without content is forgotten."""
@@ -405,8 +417,8 @@ class ICommandDesk(Interface):
     def actor(host: Any, jid: Any, own: bool = False) -> Any:
         """Return the rules.administration.Actor that a JID is; own: for its account alone."""
 
-    def offered(actor: Any) -> Iterable[Any]:
-        """Return the commands that an Actor may give."""
+    def all() -> Iterable[Any]:
+        """Return all commands; each says who may give it."""
 
     def command(name: str) -> Any:
         """Return a command by its name."""
@@ -443,6 +455,9 @@ class IAdministration(Interface):
     def set_listed(name: str, changes: Any) -> Awaitable[None]:
         """Change such a list; changes: like those of `listed`, with "" for who leaves it."""
 
+    def refuses(jid: Any, outgoing: bool) -> bool:
+        """Tell whether nothing may come from a JID, or go to it. Does not wait."""
+
     def logins(account: str) -> Awaitable[tuple[int, int, int]]:
         """Return when a bare JID logged in last, how often, and since when that is counted.
 
@@ -477,3 +492,13 @@ class IRoomSettings(Interface):
 
     def settings() -> Iterable[Any]:
         """Return them as rules.room_config.Setting."""
+
+
+class IRoomInfo(Interface):
+    """A feature that says more about rooms in service discovery (XEP-0045 §6.4)."""
+
+    def room_features(room: Any) -> Iterable[str]:
+        """Return names of features of a Room."""
+
+    def room_fields(room: Any) -> Iterable[Any]:
+        """Return fields of wokkel's for the form that describes a Room."""

@@ -8,19 +8,20 @@ import attrs
 from zope.interface import implementer
 
 from imsuite.core.feature import At, on
-from imsuite.core.hooks import ROOM_MESSAGE, STARTED, STOPPING, UNBOUND, Passing, Stage
+from imsuite.core.hooks import STARTED, STOPPING, UNBOUND
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IRooms
 from imsuite.core.options import ge, le, one_of, option
 from imsuite.core.router import Route
 from imsuite.core.session import Session
 from imsuite.features.xep0045_muc import storage
-from imsuite.features.xep0045_muc.facet import Facet
+from imsuite.features.xep0045_muc.archiving import Archiving
+from imsuite.features.xep0045_muc.asking import Asking
+from imsuite.features.xep0045_muc.disco import Discovering
+from imsuite.features.xep0045_muc.registering import Registering
 from imsuite.features.xep0045_muc.room import Room
 from imsuite.features.xep0045_muc.rooms import Rooms
 from imsuite.features.xep0045_muc.telling import NS_MUC
-from imsuite.rules.traffic import classify
-from imsuite.xmpp.stanza import Stanza
 
 
 @attrs.frozen
@@ -46,7 +47,7 @@ class Options:
 
 
 @implementer(IRooms)
-class Muc(Facet):
+class Muc(Discovering, Archiving, Registering, Asking):
     """Rooms."""
 
     spec = "XEP-0045 1.35.3"
@@ -70,11 +71,13 @@ class Muc(Facet):
 
     def find(self, bare: str) -> Room | None:
         """Return a room if it is loaded."""
-        return self.rooms.find(bare)
+        room: Room | None = self.rooms.find(bare)
+        return room
 
     async def load(self, bare: str) -> Room | None:
         """Return a room, loaded; None if there is none."""
-        return await self.rooms.load(bare)
+        room: Room | None = await self.rooms.load(bare)
+        return room
 
     # life
 
@@ -92,16 +95,3 @@ class Muc(Facet):
     def ended(self, session: Session) -> None:
         """Take a session that ended out of its rooms."""
         self.rooms.ended(session)
-
-    # messages
-
-    @on(ROOM_MESSAGE, Stage.RECORD)
-    def keep(self, passing: Passing) -> Stanza | None:
-        """XEP-0313 §6.1.2: what is said to all is archived, once, by the room."""
-        room: Room = passing.room
-        if self.archive is None or not room.config.logged:
-            return None
-        if not classify(passing.stanza).room_archive:
-            return None
-        kept: Stanza = self.archive.hold(room.bare, passing.keep(), passing.stanza, passing.sender)
-        return kept

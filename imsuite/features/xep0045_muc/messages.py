@@ -6,6 +6,8 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from twisted.words.xish.domish import Element
+
 from imsuite.core.fanout import Fan
 from imsuite.core.hooks import ROOM_MESSAGE, Passing
 from imsuite.features.xep0045_muc import storage
@@ -14,6 +16,7 @@ from imsuite.features.xep0045_muc.telling import NS_MUC, NS_USER
 from imsuite.rules.room import may_change_subject, may_speak
 from imsuite.rules.traffic import classify
 from imsuite.xmpp import ns as NS
+from imsuite.xmpp.address import normalised
 from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.stanza import Stanza
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from imsuite.features.xep0045_muc.rooms import Rooms
 
 NS_SID = "urn:xmpp:sid:0"
+_DELAY = f"{NS.DELAY}}}delay"
 _ID = f"{NS_SID}}}stanza-id"
 # what only the room may say of a message (§18.2; XEP-0359 §6; XEP-0421 §4; XEP-0313 §8.4)
 _OURS = frozenset(
@@ -30,7 +34,7 @@ _OURS = frozenset(
         f"{NS_MUC}}}x",
         "urn:xmpp:occupant-id:0}occupant-id",
         "urn:xmpp:hats:0}hats",
-        f"{NS.DELAY}}}delay",
+        _DELAY,
         "http://jabber.org/protocol/address}addresses",
     )
 )
@@ -108,10 +112,20 @@ class Messages:
 def spoken(stanza: Stanza, occupant: Occupant) -> Stanza:
     """Return a message as from an occupant, without what only the room may say."""
     if not _OURS.isdisjoint(stanza.children):
+        room = occupant.room
         stanza = stanza.without(
-            [node for node in stanza.element.elements() if f"{node.uri}}}{node.name}" in _OURS]
+            [node for node in stanza.element.elements() if _is_ours(room, node)],
         )
     return stanza.amended({"from": occupant.jid, "to": None})
+
+
+def _is_ours(room: Room, node: Element) -> bool:
+    if f"{node.uri}}}{node.name}" != _DELAY:
+        return f"{node.uri}}}{node.name}" in _OURS
+    # §7.9: who brings a talk along may say when it was and by whom, but not that we say so
+    by = normalised(node.getAttribute("from"))
+    ours = (room.bare, room.jid.domain, room.host.domain)
+    return by is None or by.partition("/")[0] in ours
 
 
 def with_id(stanza: Stanza, room: Room, public: str) -> Stanza:

@@ -6,10 +6,11 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from imsuite.core.fanout import Fan
-from imsuite.core.hooks import Passing
+from imsuite.core.hooks import ROOM_PRIVATE, Passing
 from imsuite.features.xep0045_muc.room import Occupant, Room
 from imsuite.features.xep0045_muc.telling import NS_USER, X
 from imsuite.rules.room import may_send_privately
+from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import result
@@ -21,6 +22,7 @@ _PING = "urn:xmpp:ping}ping"
 _OURS = frozenset((X, "urn:xmpp:occupant-id:0}occupant-id", "urn:xmpp:hats:0}hats"))
 # §17.4: what is asked of the account and not of a client of it
 _OF_ACCOUNT = frozenset(("vcard-temp}vCard", "http://jabber.org/protocol/pubsub}pubsub"))
+_DISCO = frozenset((f"{NS.DISCO_INFO}}}query", f"{NS.DISCO_ITEMS}}}query"))
 _IS_PRIVATE = f"<x xmlns='{NS_USER}'/>".encode()
 
 
@@ -49,9 +51,23 @@ class Private:
                 [n for n in stanza.element.elements() if f"{n.uri}}}{n.name}" in _OURS]
             )
         stanza = stanza.amended({"from": sender.jid, "to": None}).plus(_IS_PRIVATE, X)
-        stanza = self._rooms.signed(stanza, sender)
+        passing.stanza = stanza
+        later = room.host.switch(ROOM_PRIVATE).run(passing)
+        if later is not None:
+            return self._send_later(room, passing, there, later)
+        return self._send(room, passing, there)
+
+    async def _send_later(
+        self, room: Room, passing: Passing, there: Occupant, later: Awaitable[None]
+    ) -> None:
+        await later
+        after = self._send(room, passing, there)
+        if after is not None:
+            await after
+
+    def _send(self, room: Room, passing: Passing, there: Occupant) -> Awaitable[None] | None:
         lost: list[str] = []
-        fan = Fan(room.host, stanza, passing.record, lambda to, why: lost.append(to))
+        fan = Fan(room.host, passing.stanza, passing.record, lambda to, why: lost.append(to))
         for client in list(there.clients.values()):
             fan.send(client.jid, client.written)
         for gone in lost:
@@ -65,6 +81,8 @@ class Private:
             room.host.requests.settle(stanza, passing.sender)
             return None
         if sender is None:
+            if stanza.children[:1] and stanza.children[0] in _DISCO:
+                raise StanzaError("bad-request", by=room.bare)  # §6.6
             raise StanzaError("not-acceptable", by=room.bare)
         there = room.find(jid.resource)
         if there is None:

@@ -159,12 +159,13 @@ class Room:
     # affiliations (§5.2)
 
     def affiliation(self, bare: str) -> Affiliation:
-        """Return what an account is to the room; its domain may be, where it is not itself."""
+        """Return what an account is to the room; a ban of its domain is one of it, too (§9.2)."""
         entry = self.entries.get(bare)
         if entry is not None and entry.affiliation is not Affiliation.NONE:
             return entry.affiliation
         domain = self.entries.get(bare.rpartition("@")[2])
-        return Affiliation.NONE if domain is None else domain.affiliation
+        banned = domain is not None and domain.affiliation is Affiliation.OUTCAST
+        return Affiliation.OUTCAST if banned else Affiliation.NONE
 
     def affiliated(self, *wanted: Affiliation) -> Iterator[tuple[str, Entry]]:
         """Yield the addresses of these affiliations and what is kept of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -315,7 +315,3 @@ class Rooms(Route):
             occupant = room.by_client.get(session.full)
             if occupant is not None:
                 self.leaving.leave(room, occupant, session.full)
-
-    def signed(self, stanza: Stanza, occupant: Any) -> Stanza:
-        """Return a private message with what tells who an occupant is (XEP-0421 §3.3)."""
-        return stanza

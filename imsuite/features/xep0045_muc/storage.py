@@ -11,6 +11,7 @@ import attrs
 from imsuite.core.interfaces import Table
 from imsuite.features.xep0045_muc.room import Entry, Room
 from imsuite.rules.affiliations import Affiliation
+from imsuite.xmpp.rsm import Page
 
 TABLES = (
     Table(
@@ -171,14 +172,39 @@ def fleeting(cursor: Any, domain: str) -> list[str]:
     return [jid for (jid,) in cursor.fetchall()]
 
 
-def listed(cursor: Any, domain: str, after: str, most: int) -> list[tuple[str, str]]:
-    """Return address and name of public rooms in the order of their addresses."""
+@attrs.frozen
+class Listing:
+    """A page of the public rooms: address and name of each; how many are before it, and in all."""
+
+    rooms: list[tuple[str, str]]
+    before: int
+    count: int
+
+
+def listed(cursor: Any, domain: str, page: Page) -> Listing:
+    """Return public rooms in the order of their addresses."""
+    where, order, values = "", "", [domain]
+    if page.after is not None:
+        where, values = " AND jid > ?", [domain, page.after]
+    elif page.before is not None:
+        where, values = " AND jid < ?", [domain, page.before]
+    if page.backwards:
+        order = " DESC"
+    public = "FROM room WHERE domain = ? AND listed = 1"
     cursor.execute(
-        "SELECT jid, name FROM room WHERE domain = ? AND listed = 1 AND jid > ?"
-        " ORDER BY jid LIMIT ?",
-        (domain, after, most),
+        f"SELECT jid, name {public}{where} ORDER BY jid{order} LIMIT ?",
+        (*values, page.max),
     )
-    return list(cursor.fetchall())
+    rooms = list(cursor.fetchall())
+    if page.backwards:
+        rooms.reverse()
+    cursor.execute(f"SELECT count(*) {public}", (domain,))
+    count: int = cursor.fetchone()[0]
+    before = 0
+    if rooms:
+        cursor.execute(f"SELECT count(*) {public} AND jid < ?", (domain, rooms[0][0]))
+        before = cursor.fetchone()[0]
+    return Listing(rooms, before, count)
 
 
 def of_account(cursor: Any, bare: str) -> list[tuple[str, str]]:
