@@ -40,6 +40,9 @@ class Options:
     most: int = option(
         5000, "Most clients in one room, whatever its configuration says.", ge(1), live=True
     )
+    most_affiliated: int = option(
+        10_000, "Most addresses that are owners, admins, members or banned in one room.", ge(1)
+    )
     longest_nick: int = option(100, "Longest nickname, characters.", ge(1), le(1023), live=True)
     reserved_nicks_only: bool = option(
         False, "Whether those who registered a nickname in a room have no other there.", live=True

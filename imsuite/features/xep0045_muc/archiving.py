@@ -20,14 +20,21 @@ class Archiving(Facet):
 
     @on(ROOM_MESSAGE, Stage.RECORD)
     def keep(self, passing: Passing) -> Stanza | None:
-        """§6.1.2: what is said to all is archived by the room, once."""
+        """§6.1.2: what is said to all is archived by the room, once.
+
+        In a room without an archive it is kept for a while where somebody inside may resume a
+        session, who would get it then.
+        """
         room: Room = passing.room
-        if self.archive is None or not room.config.logged:
+        lasting = room.config.logged
+        if self.archive is None or not (lasting or room.resumable):
             return None
         if not classify(passing.stanza).room_archive:
             return None
         record = passing.keep()
-        kept: Stanza = self.archive.hold(room.bare, record, passing.stanza, passing.sender)
+        kept: Stanza = self.archive.hold(
+            room.bare, record, passing.stanza, passing.sender, lasting=lasting
+        )
         return kept
 
     @answers("set", NS_MAM, "query", At.ROOM)

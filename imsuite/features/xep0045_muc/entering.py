@@ -31,6 +31,7 @@ from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.stanza import Stanza, child, text_of
 
 if TYPE_CHECKING:
+    from imsuite.core.session import Session
     from imsuite.features.xep0045_muc.rooms import Rooms
 
 
@@ -39,6 +40,9 @@ class Entering:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+
+    def _session(self, jid: str) -> Session | None:
+        return self._rooms.host.router.sessions.get(jid)
 
     # from outside
 
@@ -125,7 +129,7 @@ class Entering:
         if occupant is None:
             role = initial_role(room.affiliation(sender.bare), room.config.moderated)
             occupant = Occupant(room, nick, sender.bare, role)
-        client = Client(sender.full, cleaned(stanza, occupant.jid))
+        client = Client(sender.full, cleaned(stanza, occupant.jid), self._session(sender.full))
         again = client.jid in occupant.clients
         room.add_client(occupant, client)
         if fresh:
@@ -167,7 +171,7 @@ class Entering:
     def _update(self, occupant: Occupant, stanza: Stanza, jid: str) -> None:
         """§7.7: somebody's availability changed."""
         room = occupant.room
-        room.add_client(occupant, Client(jid, cleaned(stanza, occupant.jid)))
+        room.add_client(occupant, Client(jid, cleaned(stanza, occupant.jid), self._session(jid)))
         tell_all(occupant, shown(occupant, occupant.main))
 
     def _rename(self, occupant: Occupant, stanza: Stanza, sender: JID, nick: str) -> None:
@@ -185,7 +189,9 @@ class Entering:
             raise StanzaError("not-acceptable", by=room.bare)
         tell_all(occupant, gone(occupant), News(codes=(303,), nick=nick))
         room.rename(occupant, nick)
-        room.add_client(occupant, Client(sender.full, cleaned(stanza, occupant.jid)))
+        room.add_client(
+            occupant, Client(sender.full, cleaned(stanza, occupant.jid), self._session(sender.full))
+        )
         record = Record(room.host, None, room.host.store.ids)
         for jid in occupant.clients:
             record.write(storage.ENTER, room.bare, jid, nick, occupant.role.value)
@@ -199,7 +205,7 @@ class Entering:
         last = len(before.clients) == 1
         tell_all(before, gone(before), news, own=(jid,), others=last)
         room.remove_client(before, jid)
-        room.add_client(after, Client(jid, cleaned(stanza, after.jid)))
+        room.add_client(after, Client(jid, cleaned(stanza, after.jid), self._session(jid)))
         record = Record(room.host, None, room.host.store.ids)
         record.write(storage.ENTER, room.bare, jid, after.nick, after.role.value)
         tell_all(after, shown(after, after.main), record=record)

@@ -118,7 +118,8 @@ def restored(room: Room, nick: str, jid: str, role: Role, presence: Stanza) -> O
     occupant = room.find(nick)
     if occupant is None or occupant.bare != bare:
         occupant = Occupant(room, nick, bare, role)
-    client = Client(jid, cleaned(presence, occupant.jid))
+    session = room.host.router.sessions.get(jid)
+    client = Client(jid, cleaned(presence, occupant.jid), session)
     room.add_client(occupant, client)
     room.add(occupant)
     return occupant

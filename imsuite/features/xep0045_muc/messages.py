@@ -13,8 +13,8 @@ from imsuite.core.hooks import ROOM_MESSAGE, Passing
 from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.room import Occupant, Room, Said
 from imsuite.features.xep0045_muc.telling import NS_MUC, NS_USER
+from imsuite.rules.archive import replayed
 from imsuite.rules.room import may_change_subject, may_speak
-from imsuite.rules.traffic import classify
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import normalised
 from imsuite.xmpp.errors import StanzaError
@@ -86,7 +86,7 @@ class Messages:
     ) -> Awaitable[None] | None:
         """Send it to everybody, the author too, once it is durable."""
         stanza, record = passing.stanza, passing.record
-        if is_subject or classify(stanza).room_archive:
+        if is_subject:
             record = passing.keep()
         if record is not None:
             record.stanza = came  # what is refused if the store fails
@@ -96,8 +96,11 @@ class Messages:
             if is_subject:
                 record.write(storage.SUBJECT, stanza.raw, record.id, room.bare)
                 room.subject, room.subject_id = stanza, record.id
-            elif classify(stanza).room_archive:
+            elif replayed(stanza):
                 room.remember(said, room.config.max_history)
+        elif replayed(stanza):
+            now = room.host.store.ids.next()
+            room.remember(Said(now, stanza, passing.sender.full), room.config.max_history)
         lost: list[str] = []
         fan = Fan(room.host, stanza, record, lambda to, why: lost.append(to))
         send = fan.send

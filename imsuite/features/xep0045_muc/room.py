@@ -20,16 +20,23 @@ if TYPE_CHECKING:
     from imsuite.core.fanout import Fan
     from imsuite.core.host import Host
     from imsuite.core.record import Record
+    from imsuite.core.session import Session
 
 
 class Client:
-    """A full JID that is in a room. presence: what it sent last; written: the address as bytes."""
+    """A full JID that is in a room.
 
-    __slots__ = ("jid", "presence", "written")
+    presence: what it sent last; written: the address as bytes; resumable: what it is sent has to
+    outlive the server (XEP-0198).
+    """
 
-    def __init__(self, jid: str, presence: Stanza) -> None:
+    __slots__ = ("jid", "presence", "resumable", "written")
+
+    def __init__(self, jid: str, presence: Stanza, session: Session | None) -> None:
         self.jid = jid
         self.presence = presence
+        tracker = None if session is None else session.tracker
+        self.resumable = tracker is not None and tracker.durable
         self.written = quoted(jid)
 
 
@@ -105,8 +112,8 @@ class Room:
 
     jid: its bare JID; config; entries: affiliations by bare JID or domain; occupants: by the
     `compared` of their nicknames; by_client: by full JID; said: the last messages that
-    occupants hear when they enter; subject: the message that set it, None while there is none;
-    secret: makes occupant ids; made: when, as ids of messages are given; locked: nobody but its
+    occupants hear when they enter; resumable: how many clients are; subject: the message that set
+    it, None while there is none; secret: makes occupant ids; made: when, as ids of messages are given; locked: nobody but its
     maker may enter until it is configured (§10.1.2); fresh: nothing of it is stored yet; gone: it
     was destroyed; turn: lock of what is decided and then written, such as affiliations; extra: what
     other features keep of it while it is loaded, by their words.
@@ -125,6 +132,7 @@ class Room:
         "locked",
         "made",
         "occupants",
+        "resumable",
         "said",
         "secret",
         "subject",
@@ -142,6 +150,7 @@ class Room:
         self.secret = secret
         self.made = made
         self.locked = False
+        self.resumable = 0
         self.fresh = False
         self.gone = False
         self.entries: dict[str, Entry] = {}
@@ -208,14 +217,16 @@ class Room:
 
     def add_client(self, occupant: Occupant, client: Client) -> None:
         """Let one more client of an occupant in, or the same one anew; it comes last."""
-        occupant.clients.pop(client.jid, None)
+        before = occupant.clients.pop(client.jid, None)
+        self.resumable += client.resumable - (before is not None and before.resumable)
         occupant.clients[client.jid] = client
         occupant.changed()
         self.by_client[client.jid] = occupant
 
     def remove_client(self, occupant: Occupant, jid: str) -> None:
         """Take a client out; the occupant goes with the last one."""
-        occupant.clients.pop(jid, None)
+        client = occupant.clients.pop(jid, None)
+        self.resumable -= client is not None and client.resumable
         occupant.changed()
         self.by_client.pop(jid, None)
         if not occupant.clients and self.occupants.get(compared(occupant.nick)) is occupant:

@@ -107,9 +107,12 @@ def with_x(
     return stanza.plus(x, X)
 
 
-def is_shown(occupant: Occupant) -> bool:
-    """Tell whether others hear of an occupant (muc#roomconfig_presencebroadcast)."""
-    return shows_presence(occupant.room.config, occupant.role)
+def is_shown(occupant: Occupant, role: Role | None = None) -> bool:
+    """Tell whether others hear of an occupant (muc#roomconfig_presencebroadcast).
+
+    role: that it is going to have, None for the one it has.
+    """
+    return shows_presence(occupant.room.config, role or occupant.role)
 
 
 def tell_all(
