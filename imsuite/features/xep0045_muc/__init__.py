@@ -15,9 +15,11 @@ from imsuite.core.options import ge, le, one_of, option
 from imsuite.core.router import Route
 from imsuite.core.session import Session
 from imsuite.features.xep0045_muc import storage
+from imsuite.features.xep0045_muc.admin import Administering
 from imsuite.features.xep0045_muc.archiving import Archiving
 from imsuite.features.xep0045_muc.asking import Asking
 from imsuite.features.xep0045_muc.disco import Discovering
+from imsuite.features.xep0045_muc.owner import Owning
 from imsuite.features.xep0045_muc.registering import Registering
 from imsuite.features.xep0045_muc.room import Room
 from imsuite.features.xep0045_muc.rooms import Rooms
@@ -50,7 +52,7 @@ class Options:
 
 
 @implementer(IRooms)
-class Muc(Discovering, Archiving, Registering, Asking):
+class Muc(Discovering, Archiving, Registering, Asking, Administering, Owning):
     """Rooms."""
 
     spec = "XEP-0045 1.35.3"

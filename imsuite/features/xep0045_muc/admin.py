@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from twisted.words.xish.domish import Element
 
@@ -18,7 +20,7 @@ from imsuite.rules.affiliations import (
     may_change_affiliations,
     may_change_role,
 )
-from imsuite.rules.room import check_nick, may_retrieve
+from imsuite.rules.room import check_nick, compared, may_retrieve
 from imsuite.rules.room_items import NS_ADMIN, Change, read_changes, read_list
 from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import StanzaError
@@ -40,8 +42,9 @@ class Administering(Facet):
         query = Element((NS_ADMIN, "query"))
         for wanted in read_list(payload):
             if isinstance(wanted, Role):
-                least = Affiliation.ADMIN if wanted is Role.MODERATOR else None
-                _check_role_list(role, affiliation, least)
+                # §8.5: moderators see who has voice; §9.8: admins see who is a moderator
+                if affiliation < Affiliation.ADMIN and not wanted < role is Role.MODERATOR:
+                    raise StanzaError("forbidden", text="the list is not yours to see")
                 _add_roles(query, room, wanted)
             else:
                 why = may_retrieve(room.config, wanted, role, affiliation)
@@ -91,7 +94,14 @@ class Administering(Facet):
                 else:
                     enter.append((role.value, room.bare, jid))
         await self.host.store.settled()
-        await self.host.store.transaction(storage.set_roles, enter, leave)
+        await self.host.store.transaction(_set_roles, enter, leave)
+
+
+def _set_roles(
+    cursor: Any, enter: Sequence[tuple[str, str, str]], leave: Sequence[tuple[str, str]]
+) -> None:
+    cursor.executemany("UPDATE room_occupant SET role = ? WHERE room = ? AND jid = ?", enter)
+    cursor.executemany(storage.LEAVE, leave)
 
 
 def _standing(room: Room, sender: JID) -> tuple[Role, Affiliation]:
@@ -105,13 +115,6 @@ def _nick(room: Room, request: Passing) -> str:
     if request.occupant is not None:
         return str(request.occupant.nick)
     return next((each.nick for each in room.of_account(request.sender.bare)), "")
-
-
-def _check_role_list(role: Role, affiliation: Affiliation, least: Affiliation | None) -> None:
-    """Raise StanzaError where somebody may not have the list (§8.5, §9.8)."""
-    admin = affiliation >= Affiliation.ADMIN
-    if not admin and (least is not None or role is not Role.MODERATOR):
-        raise StanzaError("forbidden", text="the list is not yours to see")
 
 
 def _add_roles(query: Element, room: Room, wanted: Role) -> None:
@@ -197,7 +200,15 @@ def _entries(
     if why is not None:
         raise why
     _check_nicks(room, entries)
-    return entries
+    return {jid: entry for jid, entry in entries.items() if _differs(room.entries.get(jid), entry)}
+
+
+def _differs(known: Entry | None, entry: Entry) -> bool:
+    """Tell whether an entry says anything that is not so already."""
+    if known is None:
+        return entry.affiliation is not Affiliation.NONE
+    same = (known.affiliation, known.nick) == (entry.affiliation, entry.nick)
+    return not same or entry.reason not in ("", known.reason)
 
 
 def _address(room: Room, sender: JID, change: Change) -> str:
@@ -224,11 +235,16 @@ def _reserved(room: Room, jid: str, change: Change, longest: int) -> str:
 
 def _check_nicks(room: Room, entries: dict[str, Entry]) -> None:
     """Raise StanzaError where a nickname belongs to somebody else (§7.2.8)."""
+    wanted: dict[str, str] = {}
     for jid, entry in entries.items():
         known = room.entries.get(jid)
         if not entry.nick or (known is not None and known.nick == entry.nick):
             continue
         occupant = room.find(entry.nick)
-        holder = room.reserved_for(entry.nick)
-        if (occupant is not None and occupant.bare != jid) or holder not in (None, jid):
+        holders = {
+            room.reserved_for(entry.nick),
+            wanted.setdefault(compared(entry.nick), jid),
+            None if occupant is None else occupant.bare,
+        }
+        if not holders <= {None, jid}:
             raise StanzaError("conflict", text="the nickname belongs to somebody else")

@@ -128,7 +128,7 @@ def _affiliated(
         rooms.leaving.expel(room, occupant, news, by.jid)
         return
     role = role_after(new, old, occupant.role, room.config.moderated)
-    _become(room, occupant, role, News(reason=reason))
+    become(room, occupant, role, News(reason=reason))
 
 
 def set_role(
@@ -142,13 +142,13 @@ def set_role(
         news = News(Removal.KICKED.value, actor=actor, reason=reason, role=Role.NONE)
         rooms.leaving.expel(room, occupant, news, by)
     elif role is not occupant.role:
-        _become(room, occupant, role, News(reason=reason))
+        become(room, occupant, role, News(reason=reason))
         switch = room.host.switch(ROOM_CHANGED)
         if switch.steps:
             room.host.spawn(switch.tell(RoomChange(room, by=by, occupant=occupant)))
 
 
-def _become(room: Room, occupant: Occupant, role: Role, news: News) -> None:
+def become(room: Room, occupant: Occupant, role: Role, news: News) -> None:
     """Show an occupant as what it is now, in a role."""
     if is_shown(occupant) and not shows_presence(room.config, role):
         tell_all(occupant, gone(occupant), GONE, own=())  # others do not see it any more

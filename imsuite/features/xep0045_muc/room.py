@@ -113,8 +113,8 @@ class Room:
     jid: its bare JID; config; entries: affiliations by bare JID or domain; occupants: by the
     `compared` of their nicknames; by_client: by full JID; said: the last messages that
     occupants hear when they enter; resumable: how many clients are; subject: the message that set
-    it, None while there is none; secret: makes occupant ids; made: when, as ids of messages are given; locked: nobody but its
-    maker may enter until it is configured (§10.1.2); fresh: nothing of it is stored yet; gone: it
+    it, None while there is none; secret: makes occupant ids; made: when, as ids of messages are
+    given; locked: nobody but its maker may enter until it is configured (§10.1.2); fresh: nothing of it is stored yet; gone: it
     was destroyed; turn: lock of what is decided and then written, such as affiliations; extra: what
     other features keep of it while it is loaded, by their words.
     """
