@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.storm import keeping
+from benchmarks.storm import crowd, keeping
 from benchmarks.storm.growth import measure
 from benchmarks.storm.storm import Storm, Wrong, run
 
@@ -82,3 +82,31 @@ def test_a_server_does_not_grow_by_those_who_come_and_go():
     growth = measure(logins=300, messages=3000)
     assert growth.objects < 1000
     assert growth.bytes < 500_000
+
+
+@pytest.mark.parametrize(("seed", "late"), [(1, False), (2, True), (3, False), (4, True)])
+def test_all_in_a_crowd_see_the_rooms_as_they_are(seed, late):
+    """XEP-0045: a crowd enters, talks, changes nicks, is banned and vanishes."""
+    tally = crowd.run(seed, STEPS, people=20, late=late)
+    assert tally.looks > 10
+    assert tally.entered > 20
+    assert tally.heard > STEPS
+
+
+def test_a_hundred_hammer_two_rooms():
+    """XEP-0045: the same with a hundred clients."""
+    tally = crowd.run(5, 1000, people=100)
+    assert tally.entered > 50
+
+
+def test_such_a_crowd_notices_what_it_was_not_told():
+    """Somebody goes and nobody hears of it."""
+    storm = crowd.Crowd(6)
+    for _ in range(100):
+        storm.step()
+    (room, *_) = storm.server.host.features["muc"].rooms._rooms.values()
+    occupant = next(iter(room.occupants.values()))
+    for jid in list(occupant.clients):
+        room.remove_client(occupant, jid)
+    with pytest.raises(crowd.Wrong, match="seed 6"):
+        storm.look()

@@ -2,7 +2,7 @@
 
 Each storm is one server in memory and clients that do random things; every other one has a store
 that answers late. In some of them links break, the server is killed, and the disk is full
-(`keeping`). What must hold is checked after each step. Then clients log in and out and
+(`keeping`); in some a crowd hammers two rooms (`crowd`). What must hold is checked after each step. Then clients log in and out and
 messages are sent, and the server must not grow by it. A failure prints the seed and what happened
 before; the same seed makes the same storm.
 """
@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.storm import keeping
+from benchmarks.storm import crowd, keeping
 from benchmarks.storm.growth import measure
 from benchmarks.storm.storm import Wrong, run
 
@@ -26,6 +26,8 @@ KINDS: tuple[tuple[Any, dict[str, Any]], ...] = (
     (run, {"late": False, "blocking": False}),
     (run, {"late": True, "blocking": False, "loaded": 1}),
     (keeping.run, {"late": True, "full": keeping.FULL}),
+    (crowd.run, {"late": False, "people": 100}),
+    (crowd.run, {"late": True, "people": 30}),
 )
 MOST_OBJECTS = 2000  # that may be left behind
 MOST_BYTES = 2**20
