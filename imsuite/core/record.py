@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SALTS = struct.Struct("256Q")
 _BIGGEST = 1 << 63
+_NOTES = 100  # lines about one message; more are not kept of one that goes to many
 _BOTH = 32  # hexadecimal digits of a public id
 
 
@@ -126,7 +127,8 @@ class Record:
     session it is; places: the sessions that get it; refused: called with the exception if the
     store fails; apart: its rows are written after all before it and before all after it, for
     statements that touch rows of others; without it, those of a group may be put together;
-    gathered: the store has it, and its places have theirs in what goes out.
+    gathered: the store has it, and its places have theirs in what goes out; shared: what a room
+    sends to many, of which most copies need not be written.
     """
 
     __slots__ = (
@@ -135,6 +137,7 @@ class Record:
         "_ids",
         "afterwards",
         "apart",
+        "followers",
         "gathered",
         "host",
         "notes",
@@ -143,6 +146,7 @@ class Record:
         "places",
         "refused",
         "rows",
+        "shared",
         "stanza",
     )
 
@@ -155,6 +159,7 @@ class Record:
         self.number = 0
         self.apart = False
         self.gathered = False
+        self.followers: list[Callable[[], object]] = []
         self.places: list[Place] = []
         self.rows: list[tuple[Insert | str, tuple[Any, ...]]] = []
         self.afterwards: list[Callable[[], object]] = []
@@ -165,6 +170,7 @@ class Record:
         if stanza is not None:
             self._bodies.append(Body(ids.next(), ids.salt(), stanza.raw))
         self._held: dict[str, Body] = {}
+        self.shared: Body | None = None
 
     @property
     def id(self) -> int:
@@ -222,9 +228,14 @@ class Record:
         """Call a function once all is durable."""
         self.afterwards.append(function)
 
+    def follow(self, function: Callable[[], object]) -> None:
+        """Call a function once the places have theirs in what goes out; what it sends is next."""
+        self.followers.append(function)
+
     def note(self, rule: str, who: str = "") -> None:
         """Leave a line for `imsuitectl explain`: a constant text, and whom it concerns."""
-        self.notes.append((self.host.clock.seconds(), rule, who))
+        if len(self.notes) < _NOTES:
+            self.notes.append((self.host.clock.seconds(), rule, who))
 
     def done(self) -> None:
         """Let go of what has happened now, so that nobody has to search for cycles."""

@@ -95,7 +95,7 @@ class Session(Inbox):
             self.taken += 1
             return None
         if later is not None:
-            return self._finish(passing, later)
+            return self._finish(passing, later, stanza)
         self.taken += 1
         if passing.record is not None or passing.afterwards or passing.traced:
             passing.complete()
@@ -126,10 +126,10 @@ class Session(Inbox):
             self.account.host.refuse(stanza, why)
             self.taken += 1
         else:
-            await self._finish(passing, later)
+            await self._finish(passing, later, stanza)
 
-    async def _finish(self, passing: Passing, later: Awaitable[None]) -> None:
-        stanza = passing.stanza  # as it came, and is answered
+    async def _finish(self, passing: Passing, later: Awaitable[None], stanza: Stanza) -> None:
+        """Go on with what has to wait. stanza: as it came, and is answered."""
         try:
             await passing.wait(later)
         except StreamError as why:

@@ -121,6 +121,8 @@ class Groups:
         for place in record.places:
             place.session.make_outbox().put(place)
         record.gathered = True
+        for function in record.followers:
+            function()
         self._gathered.append(record)
         self._appended += 1
         self._go_on()

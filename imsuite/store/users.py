@@ -15,6 +15,7 @@ from imsuite.core.interfaces import Table
 from imsuite.store import groups
 from imsuite.store.dialect import Cursor
 from imsuite.store.pool import Store
+from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import ImsuiteError
 
 ACCOUNTS = Table(
@@ -29,6 +30,7 @@ ACCOUNTS = Table(
             is_admin INTEGER NOT NULL DEFAULT 0,  -- 1: may administer this host
             PRIMARY KEY (host, localpart))""",
         "CREATE INDEX accounts_admins ON accounts (host) WHERE is_admin = 1",
+        "CREATE INDEX accounts_disabled ON accounts (host, localpart) WHERE disabled = 1",
     ),
     owner=None,
 )
@@ -104,11 +106,28 @@ def exists_in(cursor: Cursor, host: str, localpart: str) -> bool:
 
 
 class Users:
-    """The accounts of one host."""
+    """The accounts of one host.
 
-    def __init__(self, store: Store, host: str) -> None:
+    named: bare JIDs that administer the host because the configuration says so.
+    """
+
+    def __init__(self, store: Store, host: str, named: Iterable[str] = ()) -> None:
         self.store = store
         self.host = host
+        self.named = frozenset(named)
+        self._admins: set[str] = set()  # localparts, once `load` was called
+
+    async def load(self) -> None:
+        """Learn who may administer the host; before a client is served."""
+        rows = await self.store.query(
+            "SELECT localpart FROM accounts WHERE host = ? AND is_admin = 1", self.host
+        )
+        self._admins = {localpart for (localpart,) in rows}
+
+    def administers(self, jid: JID) -> bool:
+        """Tell whether somebody may administer the host. Does not wait."""
+        own = jid.domain == self.host and jid.local in self._admins
+        return own or jid.bare in self.named
 
     def exists_in(self, cursor: Cursor, localpart: str) -> bool:
         """Tell whether there is an account of that name, inside `Store.read`."""
@@ -119,6 +138,8 @@ class Users:
     ) -> None:
         """Add an account; created: µs since 1970 UTC. Raises AccountExists."""
         await self.store.transaction(insert, self.host, localpart, verifiers, created, is_admin)
+        if is_admin:
+            self._admins.add(localpart)
 
     async def create_all(
         self, accounts: Iterable[tuple[str, str, bool]], created: int
@@ -127,6 +148,7 @@ class Users:
 
         Returns None for each that was added.
         """
+        accounts = list(accounts)
 
         def insert_all(cursor: Cursor) -> list[AccountExists | None]:
             outcomes: list[AccountExists | None] = []
@@ -138,7 +160,11 @@ class Users:
                     outcomes.append(why)
             return outcomes
 
-        return await self.store.transaction(insert_all)
+        outcomes = await self.store.transaction(insert_all)
+        for (localpart, _, is_admin), why_not in zip(accounts, outcomes, strict=True):
+            if is_admin and why_not is None:
+                self._admins.add(localpart)
+        return outcomes
 
     async def find(self, localpart: str) -> User:
         """Return an account. Raises NoSuchAccount."""
@@ -191,6 +217,10 @@ class Users:
             localpart,
         )
         _need(count, self.host, localpart)
+        if is_admin:
+            self._admins.add(localpart)
+        else:
+            self._admins.discard(localpart)
 
     async def delete(
         self,
@@ -212,11 +242,16 @@ class Users:
                 each(cursor, account)
 
         await self.store.transaction(delete)
+        self._admins.discard(localpart)
 
-    async def page(self, after: str = "", limit: int = 100) -> list[User]:
-        """Return accounts in the order of their names, those behind `after`, MOST at most."""
+    async def page(self, after: str = "", limit: int = 100, disabled: bool = False) -> list[User]:
+        """Return accounts in the order of their names, those behind `after`, MOST at most.
+
+        disabled: only those that may not log in.
+        """
+        only = " AND disabled = 1" if disabled else ""
         rows = await self.store.query(
-            f"SELECT {COLUMNS} FROM accounts WHERE host = ? AND localpart > ?"  # noqa: S608
+            f"SELECT {COLUMNS} FROM accounts WHERE host = ? AND localpart > ?{only}"  # noqa: S608
             " ORDER BY localpart LIMIT ?",
             self.host,
             after,
@@ -224,9 +259,13 @@ class Users:
         )
         return [User(*row) for row in rows]
 
-    async def count(self) -> int:
-        """Return how many accounts there are."""
-        rows = await self.store.query("SELECT count(*) FROM accounts WHERE host = ?", self.host)
+    async def count(self, disabled: bool = False) -> int:
+        """Return how many accounts there are. disabled: that may not log in."""
+        only = " AND disabled = 1" if disabled else ""
+        rows = await self.store.query(
+            f"SELECT count(*) FROM accounts WHERE host = ?{only}",  # noqa: S608
+            self.host,
+        )
         return int(rows[0][0])
 
     async def admins(self) -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from imsuite.core.fanout import Fan
 from imsuite.core.hooks import ROOM_JOINING, Passing
-from imsuite.core.record import Record
 from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.history import greet
 from imsuite.features.xep0045_muc.room import Client, Occupant, Room
@@ -58,7 +57,7 @@ class Entering:
             if nick == occupant.nick:
                 self._update(occupant, stanza, sender.full)
                 return None
-            self._rename(occupant, stanza, sender, nick)
+            self._rename(occupant, passing, nick)
             return None
         if not enters:
             _turn_away(room, passing, jid)
@@ -135,12 +134,12 @@ class Entering:
         if fresh:
             room.add(occupant)
         self._rooms.entered(room, client.jid)
-        record = Record(room.host, None, room.host.store.ids)
+        record = passing.keep()  # so that it counts as handled when it is durable, and no sooner
         made, room.fresh = room.fresh, False
         if made:
             self._rooms.write_new(room, record)
         record.write(storage.ENTER, room.bare, client.jid, occupant.nick, occupant.role.value)
-        record.refused = partial(self._refused, room, client.jid, stanza)
+        record.refused = partial(self._refused, room, client.jid)
         for other in room.occupants.values():
             if other is not occupant and is_shown(other):
                 tell_one(other, client, occupant.knows_all)
@@ -156,15 +155,13 @@ class Entering:
         for jid in occupant.clients:  # its other clients see that it has one more
             if jid != client.jid:
                 tell_all(occupant, shown(occupant, client), own=(jid,), others=False)
-        room.host.store.append(record)
-        greet(room, client, wanted)  # behind that in what goes to the client
+        record.follow(partial(greet, room, client, wanted))
 
-    def _refused(self, room: Room, jid: str, stanza: Stanza, why: Exception) -> None:
+    def _refused(self, room: Room, jid: str, why: Exception) -> None:
         """Take somebody out whom the store could not keep."""
         occupant = room.by_client.get(jid)
         if occupant is not None:
             self._rooms.leaving.leave(room, occupant, jid)
-        room.host.refuse(stanza, why)
 
     # from inside
 
@@ -174,15 +171,15 @@ class Entering:
         room.add_client(occupant, Client(jid, cleaned(stanza, occupant.jid), self._session(jid)))
         tell_all(occupant, shown(occupant, occupant.main))
 
-    def _rename(self, occupant: Occupant, stanza: Stanza, sender: JID, nick: str) -> None:
+    def _rename(self, occupant: Occupant, passing: Passing, nick: str) -> None:
         """§7.6: somebody wants another nickname."""
-        room = occupant.room
+        room, stanza, sender = occupant.room, passing.stanza, passing.sender
         why = _conflict(room, sender, nick)
         if why is not None:
             raise why
         there = room.find(nick)
         if there is not None and there is not occupant:
-            self._move(occupant, there, stanza, sender.full)
+            self._move(occupant, there, passing)
             return
         entry = room.entries.get(sender.bare)
         if self._rooms.options.reserved_nicks_only and entry is not None and entry.nick:
@@ -192,24 +189,22 @@ class Entering:
         room.add_client(
             occupant, Client(sender.full, cleaned(stanza, occupant.jid), self._session(sender.full))
         )
-        record = Record(room.host, None, room.host.store.ids)
+        record = passing.keep()
         for jid in occupant.clients:
             record.write(storage.ENTER, room.bare, jid, nick, occupant.role.value)
         tell_all(occupant, shown(occupant, occupant.main), record=record)
-        room.host.store.append(record)
 
-    def _move(self, before: Occupant, after: Occupant, stanza: Stanza, jid: str) -> None:
+    def _move(self, before: Occupant, after: Occupant, passing: Passing) -> None:
         """Let one client of an account join another of its occupants."""
-        room = before.room
+        room, stanza, jid = before.room, passing.stanza, passing.sender.full
         news = News(codes=(303,), nick=after.nick)
         last = len(before.clients) == 1
         tell_all(before, gone(before), news, own=(jid,), others=last)
         room.remove_client(before, jid)
         room.add_client(after, Client(jid, cleaned(stanza, after.jid), self._session(jid)))
-        record = Record(room.host, None, room.host.store.ids)
+        record = passing.keep()
         record.write(storage.ENTER, room.bare, jid, after.nick, after.role.value)
         tell_all(after, shown(after, after.main), record=record)
-        room.host.store.append(record)
 
 
 def _turn_away(room: Room, passing: Passing, jid: JID) -> None:

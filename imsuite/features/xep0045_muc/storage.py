@@ -30,6 +30,7 @@ TABLES = (
         subject {blob},             -- the message that set the subject
         subject_id BIGINT NOT NULL) -- its id, 0 if there is none""",
             "CREATE INDEX room_listed ON room (domain, listed, jid)",
+            "CREATE INDEX room_fleeting ON room (domain) WHERE lasting = 0",
         ),
         owner=None,
     ),
