@@ -94,6 +94,8 @@ class ListenerService(Service):
     async def _stop(self, listeners: Iterable[Listener]) -> None:
         for listener in listeners:
             listener.stop()
+        for host in self._server.hosts.values():
+            await host.switch(hooks.CLOSING).tell(host)
         clients, hub = self._server.clients, self._server.hub
         if clients is None or hub is None:
             return

@@ -235,6 +235,7 @@ RETRACTED = Hook(
 )
 PHOTO_CHANGED = Hook("PHOTO_CHANGED", "PhotoChange", "the photo in a card is another one")
 STARTED = Hook("STARTED", "Host", "the host serves")
+CLOSING = Hook("CLOSING", "Host", "the streams are about to be ended")
 STOPPING = Hook("STOPPING", "Host", "the host is about to stop")
 
 HOOKS = tuple(value for value in list(globals().values()) if isinstance(value, Hook))
@@ -278,11 +279,20 @@ class Step:
 class Switch:
     """The handlers of one hook of one host, in order of their stages."""
 
-    __slots__ = ("_by_shape", "steps")
+    __slots__ = ("_by_shape", "_muted", "steps")
 
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         self.steps = sorted(steps, key=lambda step: step.stage)
         self._by_shape: dict[tuple[str, str | None, tuple[str, ...]], tuple[Handler, ...]] = {}
+        self._muted: set[str] = set()
+
+    def mute(self, owner: str, muted: bool) -> None:
+        """Let stanzas pass a feature by while there is nothing that it could do to them.
+
+        owner: its config word.
+        """
+        (self._muted.add if muted else self._muted.discard)(owner)
+        self._by_shape.clear()
 
     def handlers(self, stanza: Stanza) -> tuple[Handler, ...]:
         """Return the handlers that want to see a stanza of this shape."""
@@ -291,7 +301,11 @@ class Switch:
         if found is None:
             if len(self._by_shape) >= _SHAPES:
                 self._by_shape.clear()
-            found = tuple(s.handler for s in self.steps if s.interest.matches(*shape))
+            found = tuple(
+                step.handler
+                for step in self.steps
+                if step.owner not in self._muted and step.interest.matches(*shape)
+            )
             # remote input is not kept at any length
             if sum(map(len, (shape[1] or "", *stanza.children))) < 1024:
                 self._by_shape[shape] = found

@@ -13,15 +13,17 @@ the clock has to be moved by hand: `server.advance(60)`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from imsuite.app.config import HostOptions
+from imsuite.app.command_desk import CommandDesk
+from imsuite.app.config import Config, HostOptions
 from imsuite.app.registry import all_features, chosen
-from imsuite.app.server import give_login
+from imsuite.app.server import Server, give_login
 from imsuite.app.trail import Trail
 from imsuite.auth.secrets import SALT, Hasher, make_verifiers
 from imsuite.core import hooks, services
@@ -74,9 +76,9 @@ class MemoryServer:
     domains: the first is `host`; features: config words ("default", "-word") or classes of
     features, None for those that are on by default; options: config word → name → value;
     streams: how streams are limited, by default without a limit of rate.
-    failures: what was logged meanwhile; a test should leave none behind; trail: of the last
-    messages, as `imsuitectl explain` has it; before: the server that was there before a restart,
-    whose store and time go on.
+    failures: what was logged meanwhile; a test should leave none behind; tables: of the store;
+    trail: of the last messages, as `imsuitectl explain` has it; before: the server that
+    was there before a restart, whose store and time go on.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class MemoryServer:
         self.failures = Failures()
         self.trail = Trail(self.clock.seconds, REMEMBERED)
         self.router = Router()
+        desk = CommandDesk(lambda: self.service)
         self.clients = Clients(
             self.router, NoContexts(), self.clock, streams or StreamOptions(rate=0)
         )
@@ -107,16 +110,32 @@ class MemoryServer:
             host = Host(domain, self.store, users, self.clock, self.router)
             self.router.hosts[domain] = host
             host.trail = self.trail
+            host.commands = desk
             host.load_features(classes, _options(classes, options or {}))
             services.enter(host)
         tables = dict.fromkeys((*TABLES, *(table for cls in classes for table in cls.tables)))
-        self.store.open(tuple(tables))
+        self.tables = tuple(tables)
+        self.store.open(self.tables)
         self.failures.watch()
         hasher = Hasher(maybeDeferred)
         for host in self.hosts:
             give_login(host, HostOptions(), hasher, SECRET, self.clock, tuple(tables))
             host.registrar.iterations = ITERATIONS
+            host.registrar.streams = lambda: self.clients
+            now(host.users.load())
             now(host.switch(hooks.STARTED).tell(host))
+
+    @cached_property
+    def service(self) -> Server:
+        """The server as administration commands see it; it was never started."""
+        made = Server(
+            Config.make(hosts=dict.fromkeys(self.router.hosts, HostOptions())), self.clock
+        )
+        made.router, made.store, made.clients = self.router, self.store, self.clients
+        made.hosts, made.tables, made.trail = self.router.hosts, self.tables, self.trail
+        made.ports = [(each.kind, each.port) for each in made.config.server.addresses]
+        made.running = 1
+        return made
 
     @property
     def hosts(self) -> list[Host]:
@@ -128,10 +147,10 @@ class MemoryServer:
         """The first host."""
         return self.hosts[0]
 
-    def account(self, jid: str, password: str | None = None) -> JID:
+    def account(self, jid: str, password: str | None = None, admin: bool = False) -> JID:
         """Make an account, unless there is one; return its bare JID.
 
-        password: None for one that nobody knows.
+        password: None for one that nobody knows; admin: it administers its domain.
         """
         address = parse(jid)
         users = self.router.hosts[address.domain].users
@@ -139,7 +158,8 @@ class MemoryServer:
             verifiers = "-"
             if password is not None:
                 verifiers = make_verifiers(password, ITERATIONS, bytes(SALT)).text()
-            now(users.create(address.local, verifiers, int(self.clock.seconds() * 1_000_000)))
+            made = int(self.clock.seconds() * 1_000_000)
+            now(users.create(address.local, verifiers, made, admin))
         return address.to_bare()
 
     def connect(self, tls: MemoryTls | None = None) -> MemoryLink:
@@ -227,6 +247,8 @@ class MemoryServer:
         return MemoryServer(*self._made, before=self)
 
     def _end(self) -> None:
+        for host in self.hosts:
+            now(host.switch(hooks.CLOSING).tell(host))
         ending = Deferred.fromCoroutine(self.clients.shutdown(0))
         self.settle()
         now(ending)

@@ -5,7 +5,7 @@ import pytest
 from imsuite.core.hooks import ROOM_CHANGED, ROOM_LEFT
 from imsuite.rules.affiliations import Affiliation
 from imsuite.store.dialect import StoreFull
-from imsuite.testing.memory import MemoryServer
+from imsuite.testing.memory import MemoryServer, now
 from imsuite.xmpp.stanza import child, children, text_of
 from tests.covens import COVEN, affiliates, enters, meets, the_room
 from tests.paced import Pace
@@ -306,6 +306,21 @@ def test_nobody_is_invited_into_an_open_room(server, room, romeo):
     paris = server.login("paris@example.org/church")
     asked(romeo, "<item jid='paris@example.org' affiliation='member'/>")
     assert all(child(x, NS_USER, "invite") is None for x in messages(paris))
+
+
+def test_who_ceased_long_ago_is_forgotten(server, room, romeo):
+    """XEP-0463 §4.2.1: a room need not know all versions; its table does not grow for ever."""
+
+    def kept():
+        sql = "SELECT jid, affiliation FROM room_affiliation WHERE room = ? ORDER BY jid"
+        return now(server.store.query(sql, COVEN))
+
+    for affiliation in ("member", "none"):
+        asked(romeo, f"<item jid='paris@example.net' affiliation='{affiliation}'/>")
+    assert kept() == [("paris@example.net", "none"), (ROMEO, "owner")]
+    server.advance(31 * 86_400)
+    asked(romeo, f"<item jid='{JULIET}' affiliation='member'/>")
+    assert kept() == [(JULIET, "member"), (ROMEO, "owner")]
 
 
 # hooks

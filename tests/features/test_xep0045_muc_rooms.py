@@ -106,6 +106,38 @@ def test_who_does_not_come_back_is_gone():
     stop(server)
 
 
+def test_who_comes_back_learns_who_has_not():
+    """After kill -9: a client that is in sees those go who could not resume."""
+    server = MemoryServer()
+    romeo = Managed(server, "romeo@example.org/orchard")
+    romeo.says(ENTER.format("Romeo"))
+    romeo.says(CONFIGURE.format("1"))
+    juliet = server.login("juliet@example.org/balcony")
+    juliet.says(ENTER.format("Juliet"))
+    server.settle()
+    romeo.reads()
+    server = server.crash()
+    romeo.got.clear()
+    romeo.resumes(server)
+    romeo.reads()
+    gone = [text for text in romeo.got if "/Juliet' type='unavailable'" in text]
+    assert len(gone) == 1
+    assert "role='none'" in gone[0]
+    assert list(found(server).occupants) == ["romeo"]
+    stop(server)
+
+
+def test_who_can_not_come_back_hears_that_the_service_ends():
+    """§15.6.2: 332, before the stream ends"""
+    server = MemoryServer()
+    romeo = server.login("romeo@example.org/orchard")
+    make(romeo)
+    server.restart().stop()
+    (told,) = [text for text in romeo.received if COVEN in text]
+    assert "<status code='332'/>" in told
+    assert "type='unavailable'" in told
+
+
 def test_who_never_resumes_is_seen_to_leave():
     """XEP-0198 §5: the session ends some time after the crash, and so does the visit."""
     server = MemoryServer(options={"management": {"seconds": 60}})

@@ -8,7 +8,7 @@ import attrs
 from zope.interface import implementer
 
 from imsuite.core.feature import At, on
-from imsuite.core.hooks import STARTED, STOPPING, UNBOUND
+from imsuite.core.hooks import CLOSING, RESUMED, STARTED, STOPPING, UNBOUND
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IRooms
 from imsuite.core.options import ge, le, one_of, option
@@ -95,6 +95,16 @@ class Muc(Discovering, Archiving, Registering, Asking, Administering, Owning):
     def stop(self, host: Host) -> None:
         """Do nothing more by itself."""
         self.rooms.stop()
+
+    @on(CLOSING)
+    def close(self, host: Host) -> None:
+        """§15.6.2: those who can not come back learn that the service ends (332)."""
+        self.rooms.close()
+
+    @on(RESUMED)
+    async def resumed(self, session: Session) -> None:
+        """Who comes back after a restart learns who has not."""
+        await self.rooms.resumed(session)
 
     @on(UNBOUND)
     def ended(self, session: Session) -> None:

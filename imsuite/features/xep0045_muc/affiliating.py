@@ -24,6 +24,7 @@ from imsuite.features.xep0045_muc.telling import (
     tell_all,
     tell_one,
 )
+from imsuite.rules.affiliation_versions import REMEMBERED, mav_steps
 from imsuite.rules.affiliations import Affiliation, Removal, Role, removal, role_after
 from imsuite.rules.room import shows_presence
 from imsuite.xmpp.errors import StanzaError
@@ -31,6 +32,11 @@ from imsuite.xmpp.stanza import Stanza, escaped, make, quoted
 
 if TYPE_CHECKING:
     from imsuite.features.xep0045_muc.rooms import Rooms
+
+_FORGET = (
+    "DELETE FROM room_affiliation"
+    " WHERE room = ? AND affiliation = 'none' AND nick = '' AND version < ?"
+)
 
 
 @attrs.frozen
@@ -67,15 +73,22 @@ async def affiliate(
 
 
 def versioned(room: Room, wanted: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Return entries with the versions they get (XEP-0463)."""
-    ids = room.host.store.ids
-    return {jid: attrs.evolve(entry, version=ids.next()) for jid, entry in wanted.items()}
+    """Return entries with the versions they get: new ones where the affiliation is (XEP-0463)."""
+    ids, found = room.host.store.ids, {}
+    for jid, entry in wanted.items():
+        known = room.entries.get(jid)
+        same = known is not None and known.affiliation is entry.affiliation
+        found[jid] = attrs.evolve(entry, version=known.version if known and same else ids.next())
+    return found
 
 
 def write(cursor: Any, room: str, changed: Mapping[str, Entry]) -> None:
-    """Write affiliations of a room."""
+    """Write affiliations of a room, and forget who ceased long ago to have any."""
     rows = [storage.affiliate(room, jid, entry) for jid, entry in changed.items()]
     cursor.executemany(storage.AFFILIATE, rows)
+    if changed:
+        now = max(entry.version for entry in changed.values())
+        cursor.execute(_FORGET, (room, now - REMEMBERED))
 
 
 def _write(cursor: Any, room: str, changed: Mapping[str, Entry]) -> bool:
@@ -91,24 +104,41 @@ def take(
     rooms: Rooms, room: Room, changed: Mapping[str, Entry], by: By, invite: bool = False
 ) -> None:
     """Let affiliations that are durable count, and tell whom it concerns."""
+    versions = {jid: entry.version for jid, entry in changed.items()}
+    steps = mav_steps(room.secret, room.version, versions)
     inside = {occupant: occupant.affiliation for occupant in room.occupants.values()}
     before = {jid: room.affiliation(jid) for jid in changed}
     for jid, entry in changed.items():
         if entry.affiliation is Affiliation.NONE and not entry.nick:
             room.entries.pop(jid, None)
+            room.former[jid] = entry.version
         else:
+            room.former.pop(jid, None)
             room.entries[jid] = entry
-    present = set()
-    for occupant, old in inside.items():
-        present.add(occupant.bare)
-        if occupant.affiliation is not old:
-            domain = occupant.bare.rpartition("@")[2]
-            cause = changed.get(occupant.bare) or changed.get(domain)
-            reason = "" if cause is None else cause.reason
-            _affiliated(rooms, room, occupant, old, reason, by)
-    for jid, entry in changed.items():
-        if jid not in present and before[jid] is not entry.affiliation:
-            _tell_of_absent(room, jid, entry, by)
+    forgotten = max((entry.version for entry in changed.values()), default=0) - REMEMBERED
+    for jid in [jid for jid, version in room.former.items() if version < forgotten]:
+        del room.former[jid]
+    of_account: dict[str, list[Occupant]] = {}
+    for occupant in inside:
+        of_account.setdefault(occupant.bare, []).append(occupant)
+    for jid, entry in changed.items():  # in order, as versions follow each other
+        extra = steps.get(jid, b"")
+        shows = any(is_shown(occupant) for occupant in of_account.get(jid, ()))
+        for occupant, old in inside.items() if "@" not in jid else ():
+            if occupant.bare not in changed and occupant.affiliation is not old:
+                _affiliated(
+                    rooms, room, occupant, old, News(actor=by.nick, reason=entry.reason), by
+                )
+        for occupant in of_account.get(jid, ()):
+            if occupant.affiliation is not inside[occupant]:
+                news = News(actor=by.nick, reason=entry.reason, extra=extra)
+                _affiliated(rooms, room, occupant, inside[occupant], news, by)
+        if before[jid] is entry.affiliation:
+            continue
+        if not shows:
+            _tell_of_absent(room, jid, entry, extra)
+        if jid not in of_account:
+            _tell_absent(room, jid, entry, by)
             if invite and before[jid] is Affiliation.NONE and room.config.members_only:
                 _invite(room, jid, entry, by)
     switch = room.host.switch(ROOM_CHANGED)
@@ -118,17 +148,17 @@ def take(
 
 
 def _affiliated(
-    rooms: Rooms, room: Room, occupant: Occupant, old: Affiliation, reason: str, by: By
+    rooms: Rooms, room: Room, occupant: Occupant, old: Affiliation, news: News, by: By
 ) -> None:
     """Let an occupant stay as what it is now, or leave (§9.1, §9.4)."""
     new = occupant.affiliation
     why = removal(new, room.config.members_only)
     if why is not None:
-        news = News(why.value, actor=by.nick, reason=reason, affiliation=new, role=Role.NONE)
+        news = attrs.evolve(news, codes=why.value, affiliation=new, role=Role.NONE)
         rooms.leaving.expel(room, occupant, news, by.jid)
         return
     role = role_after(new, old, occupant.role, room.config.moderated)
-    become(room, occupant, role, News(reason=reason))
+    become(room, occupant, role, attrs.evolve(news, actor=""))
 
 
 def set_role(
@@ -191,21 +221,23 @@ def say(room: Room, inner: bytes, to: Callable[[Occupant], bool], type: str | No
     finish(room, fan)
 
 
-def _tell_of_absent(room: Room, jid: str, entry: Entry, by: By) -> None:
-    """Tell of somebody who is not in the room: those who may know, and whom it concerns.
-
-    §10.3, §10.6, §10.7, XEP-0463 §4.2.2: the occupants; §16.1: with 101 the user.
-    """
+def _tell_of_absent(room: Room, jid: str, entry: Entry, extra: bytes) -> None:
+    """Tell those who may know of somebody whom they do not see (§10.3, §10.6, XEP-0463 §4.2.2)."""
     inner = b"<reason>%s</reason>" % escaped(entry.reason) if entry.reason else b""
-    item = b"<item affiliation='%s' jid=%s role='none'>%s</item>"
-    affiliation = entry.affiliation.value.encode()
-    say(room, item % (affiliation, quoted(jid), inner), lambda occupant: occupant.knows_all)
+    item = b"<item affiliation='%s' jid=%s role='none'>%s</item>%s"
+    told = item % (entry.affiliation.value.encode(), quoted(jid), inner, extra)
+    say(room, told, lambda occupant: occupant.knows_all)
+
+
+def _tell_absent(room: Room, jid: str, entry: Entry, by: By) -> None:
+    """Tell a user whose affiliation somebody else changed, with 101 (§16.1)."""
     if "@" not in jid or (by.jid is not None and by.jid.partition("/")[0] == jid):
         return
-    if by.nick:
-        inner = b"<actor nick=%s/>" % quoted(by.nick) + inner
+    inner = b"<actor nick=%s/>" % quoted(by.nick) if by.nick else b""
+    if entry.reason:
+        inner += b"<reason>%s</reason>" % escaped(entry.reason)
     item = b"<item affiliation='%s' role='none'>%s</item><status code='101'/>"
-    room.host.send(_to_user(room, jid, item % (affiliation, inner)))
+    room.host.send(_to_user(room, jid, item % (entry.affiliation.value.encode(), inner)))
 
 
 def _invite(room: Room, jid: str, entry: Entry, by: By) -> None:

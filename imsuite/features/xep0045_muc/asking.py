@@ -129,7 +129,7 @@ class Asking(Facet):
         if occupant is None:
             raise StanzaError("not-acceptable", by=room.bare)
         form = forms.submitted(passing.stanza.element, NS_REQUEST)
-        if form is None:
+        if form is None or form.formNamespace != NS_REQUEST:
             raise StanzaError("bad-request", text="there is no form of voice", by=room.bare)
         role = forms.text(form, "muc#role", Role.PARTICIPANT.value)
         if role != Role.PARTICIPANT.value:

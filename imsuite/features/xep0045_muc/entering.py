@@ -143,7 +143,8 @@ class Entering:
         for other in room.occupants.values():
             if other is not occupant and is_shown(other):
                 tell_one(other, client, occupant.knows_all)
-        news = News(own=entering_codes(room.config, made, changed))
+        greeting = room.extra.get("entering", {}).pop(client.jid, b"")
+        news = News(own=entering_codes(room.config, made, changed), own_extra=greeting)
         tell_all(
             occupant,
             shown(occupant, client),

@@ -17,7 +17,7 @@ from imsuite.xmpp.stanza import Stanza
 if TYPE_CHECKING:
     from imsuite.features.xep0045_muc.rooms import Rooms
 
-# what says that an address can not be reached, and so is not there any more (§15.? of errors)
+# what says that an address can not be reached, and so is not there any more (§17.3)
 _LOST = frozenset(
     (
         "gone",
@@ -32,6 +32,7 @@ _LOST = frozenset(
     )
 )
 TECHNICAL = News(codes=(333,), role=Role.NONE)
+SHUTDOWN = News(codes=(332,), role=Role.NONE)
 
 
 class Leaving:

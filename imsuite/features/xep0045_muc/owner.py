@@ -112,6 +112,7 @@ class Owning(Facet):
         before = room.config
         _hide(room, config)
         hidden = [occupant for occupant in room.occupants.values() if not is_shown(occupant)]
+        was_locked = room.locked
         room.config, room.locked = config, False
         while len(room.said) > config.max_history:
             room.said.popleft()
@@ -121,7 +122,7 @@ class Owning(Facet):
             say(room, b"<status code='%d'/>" % code, lambda _: True, "groupchat")
         self.rooms.rest(room)
         switch = self.host.switch(ROOM_CHANGED)
-        if switch.steps and asked.changed:
+        if switch.steps and (asked.changed or was_locked):
             self.host.spawn(switch.tell(RoomChange(room, by=by.jid, fields=asked.changed)))
 
     def _settle(self, room: Room, before: Config, hidden: list[Occupant], by: By) -> None:

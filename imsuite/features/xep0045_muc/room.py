@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.internet.defer import DeferredLock
@@ -110,12 +110,13 @@ class Said:
 class Room:
     """A room.
 
-    jid: its bare JID; config; entries: affiliations by bare JID or domain; occupants: by the
+    jid: its bare JID; config; entries: affiliations by bare JID or domain; former: versions by
+    which others ceased to have any; occupants: by the
     `compared` of their nicknames; by_client: by full JID; said: the last messages that
     occupants hear when they enter; resumable: how many clients are; subject: the message that set
     it, None while there is none; secret: makes occupant ids; made: when, as ids of messages are
-    given; locked: nobody but its maker may enter until it is configured (§10.1.2); fresh: nothing of it is stored yet; gone: it
-    was destroyed; turn: lock of what is decided and then written, such as affiliations; extra: what
+    given; locked: nobody but its maker may enter until it is configured (§10.1.2); fresh: nothing
+    of it is stored yet; gone: it was destroyed; turn: lock of what is decided and then written, such as affiliations; extra: what
     other features keep of it while it is loaded, by their words.
     """
 
@@ -125,6 +126,7 @@ class Room:
         "config",
         "entries",
         "extra",
+        "former",
         "fresh",
         "gone",
         "host",
@@ -154,13 +156,14 @@ class Room:
         self.fresh = False
         self.gone = False
         self.entries: dict[str, Entry] = {}
+        self.former: dict[str, int] = {}
         self.occupants: dict[str, Occupant] = {}
         self.by_client: dict[str, Occupant] = {}
         self.said: deque[Said] = deque()
         self.subject: Stanza | None = None
         self.subject_id = 0
         self.turn = DeferredLock()
-        self.extra: dict[str, object] = {}
+        self.extra: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"<Room {self.bare}, {len(self.occupants)} occupants>"
@@ -181,6 +184,12 @@ class Room:
         for jid, entry in self.entries.items():
             if entry.affiliation in wanted:
                 yield jid, entry
+
+    @property
+    def version(self) -> int:
+        """The version of the lists: when an affiliation changed last (XEP-0463)."""
+        versions = [entry.version for entry in self.entries.values()]
+        return max((*versions, *self.former.values()), default=0)
 
     @property
     def owners(self) -> int:

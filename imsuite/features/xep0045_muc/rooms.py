@@ -17,11 +17,12 @@ from imsuite.core.router import Route
 from imsuite.core.session import Session
 from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.entering import Entering
-from imsuite.features.xep0045_muc.leaving import Leaving, restored
+from imsuite.features.xep0045_muc.leaving import SHUTDOWN, Leaving, restored
 from imsuite.features.xep0045_muc.messages import Messages, with_id
 from imsuite.features.xep0045_muc.private import Private
-from imsuite.features.xep0045_muc.room import Entry, Room, Said
-from imsuite.features.xep0045_muc.telling import NS_MUC
+from imsuite.features.xep0045_muc.room import Entry, Occupant, Room, Said
+from imsuite.features.xep0045_muc.telling import GONE, NS_MUC, tell_all
+from imsuite.features.xep0045_muc.telling import gone as told_gone
 from imsuite.rules.affiliations import Affiliation, Role
 from imsuite.rules.room_config import Config
 from imsuite.xmpp.address import JID, parse
@@ -51,6 +52,7 @@ class Rooms(Route):
         self._loading: dict[str, list[Deferred[Room | None]]] = {}
         self._resting: OrderedDict[str, float] = OrderedDict()  # since when
         self._joined: dict[str, dict[Room, None]] = {}  # by full JID
+        self._known: set[str] = set()  # clients whose rooms are loaded, by full JID
         self._sweep: IDelayedCall | None = None
 
     # what comes in
@@ -153,7 +155,7 @@ class Rooms(Route):
         config = Config.of(self._muc.settings, stored.config)
         room = Room(self.host, parse(bare), config, stored.secret, stored.made)
         room.locked = stored.locked
-        room.entries = stored.entries
+        room.entries, room.former = stored.entries, stored.former
         if stored.subject is not None:
             room.subject, room.subject_id = Stanza.parse(stored.subject), stored.subject_id
         archive = self._muc.archive
@@ -169,10 +171,12 @@ class Rooms(Route):
     def _restore(self, room: Room, occupants: list[tuple[str, str, str]]) -> None:
         """Put back those whose sessions are still there, and forget the others."""
         sessions, gone = self.host.router.sessions, []
+        lost: dict[str, Occupant] = {}
         for jid, nick, role in occupants:
             session = sessions.get(jid)
             if session is None and parse(jid).domain in self.host.router.hosts:
                 gone.append(jid)
+                lost[nick] = Occupant(room, nick, jid.partition("/")[0], Role(role))
                 continue
             shown = None if session is None else session.presence
             if shown is None:
@@ -184,6 +188,9 @@ class Rooms(Route):
             for jid in gone:
                 record.write(storage.LEAVE, room.bare, jid)
             self.host.store.append(record)
+        for nick, occupant in lost.items():
+            if room.find(nick) is None:  # no other client of it came back
+                tell_all(occupant, told_gone(occupant), GONE)
 
     def _made(self, passing: Passing, jid: JID) -> Room:
         """Return a new room for who enters one that does not exist (§10.1). Raises StanzaError."""
@@ -309,8 +316,24 @@ class Rooms(Route):
         """Return the loaded rooms a client is in."""
         return list(self._joined.get(jid, ()))
 
+    async def resumed(self, session: Session) -> None:
+        """Load the rooms a client was in before a restart, and so tell it who is there no more."""
+        if session.full in self._known:
+            return
+        self._known.add(session.full)
+        for bare in await self.host.store.read(storage.of_client, session.full):
+            await self.load(bare)
+
+    def close(self) -> None:
+        """Let out who will not come back: the service ends."""
+        for room in list(self._rooms.values()):
+            for occupant, client in list(room.clients()):
+                if not client.resumable:
+                    self.leaving.leave(room, occupant, client.jid, SHUTDOWN)
+
     def ended(self, session: Session) -> None:
         """Take a session that ended out of the rooms it did not leave."""
+        self._known.discard(session.full)
         for room in self.of_client(session.full):
             occupant = room.by_client.get(session.full)
             if occupant is not None:

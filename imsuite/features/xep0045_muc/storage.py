@@ -58,6 +58,7 @@ TABLES = (
         nick TEXT NOT NULL,
         role TEXT NOT NULL,
         PRIMARY KEY (room, jid)) {clustered}""",
+            "CREATE INDEX room_occupant_jid ON room_occupant (jid)",
         ),
         owner=None,
     ),
@@ -96,6 +97,7 @@ class Stored:
     subject: bytes | None
     subject_id: int
     entries: dict[str, Entry]
+    former: dict[str, int]  # who has no affiliation any more, and since which version
     occupants: list[tuple[str, str, str]]  # full JID, nickname, role
 
 
@@ -110,11 +112,12 @@ def load(cursor: Any, bare: str) -> Stored | None:
         "SELECT jid, affiliation, nick, reason, version FROM room_affiliation WHERE room = ?",
         (bare,),
     )
-    entries = {
-        jid: Entry(Affiliation(affiliation), nick, reason, version)
-        for jid, affiliation, nick, reason, version in cursor.fetchall()
-        if affiliation != Affiliation.NONE.value or nick
-    }
+    entries, former = {}, {}
+    for jid, affiliation, nick, reason, version in cursor.fetchall():
+        if affiliation == Affiliation.NONE.value and not nick:
+            former[jid] = version
+        else:
+            entries[jid] = Entry(Affiliation(affiliation), nick, reason, version)
     cursor.execute("SELECT jid, nick, role FROM room_occupant WHERE room = ?", (bare,))
     return Stored(
         made,
@@ -124,6 +127,7 @@ def load(cursor: Any, bare: str) -> Stored | None:
         None if subject is None else bytes(subject),
         subject_id,
         entries,
+        former,
         list(cursor.fetchall()),
     )
 
@@ -180,6 +184,12 @@ class Listing:
     rooms: list[tuple[str, str]]
     before: int
     count: int
+
+
+def of_client(cursor: Any, jid: str) -> list[str]:
+    """Return the rooms a client was in."""
+    cursor.execute("SELECT room FROM room_occupant WHERE jid = ?", (jid,))
+    return [room for (room,) in cursor.fetchall()]
 
 
 def listed(cursor: Any, domain: str, page: Page) -> Listing:

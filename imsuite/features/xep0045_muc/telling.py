@@ -32,7 +32,8 @@ class News:
 
     codes: status codes for all; own: those that only the occupant itself gets, beside 110; nick:
     the new one (§7.6); actor: nickname of who did it; reason; affiliation, role: where they are
-    not what the occupant has, as when it leaves; extra: whole elements inside <x/>.
+    not what the occupant has, as when it leaves; extra: whole elements inside <x/>; own_extra:
+    those that only the occupant itself gets.
     """
 
     codes: tuple[int, ...] = ()
@@ -43,6 +44,7 @@ class News:
     affiliation: Affiliation | None = None
     role: Role | None = None
     extra: bytes = b""
+    own_extra: bytes = b""
 
 
 NOTHING = News()
@@ -146,6 +148,8 @@ def tell_all(
         for fan in fans.values():
             finish(room, fan)
     codes = sorted({110, *news.codes, *news.own})
+    if news.own_extra:
+        news = attrs.evolve(news, extra=news.extra + news.own_extra)
     for jid in list(occupant.clients) if own is None else own:
         fan = Fan(host, with_x(stanza, occupant, jid, news, codes), record)
         fan.send(jid)
