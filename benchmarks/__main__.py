@@ -35,9 +35,21 @@ LEFT_OUT = (  # when quick
     "search-rare",
     "search-common",
     "search-both",
+    "room-300",
+    "room-300-tls",
+    "room-300-archive",
+    "room-1000",
+    "room-1000-tls",
+    "room-1000-archive",
+    "join-300-one",
+    "join-300-one-tls",
+    "pubsub-1000",
+    "pubsub-1000-tls",
+    "pep-1000",
+    "pep-1000-tls",
 )
 QUICK_LENGTHS = Lengths(
-    warm=0.3, window=0.8, idle_sessions=200, settle=1.0, offline=20, most_rows=10_000
+    warm=0.3, window=0.8, idle_sessions=200, settle=1.0, offline=20, most_rows=10_000, crowd=320
 )
 
 

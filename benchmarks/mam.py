@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import attrs
 
@@ -72,11 +72,12 @@ def ask(
     backwards: bool = False,
     since: datetime | None = None,
     words: str | None = None,
+    of: str | None = None,
 ) -> Page:
     """Return a page of the session's own archive; raises Refused, Stalled.
 
-    after: id in the archive; backwards: the last page; since: the rows from then on; words: what
-    to search for (XEP-0431).
+    of: bare JID of the room whose archive it is instead; after: id in the archive; backwards: the
+    last page; since: the rows from then on; words: what to search for (XEP-0431).
     """
     number = next(numbers)
     fields = [FIELD.replace(" var", " type='hidden' var") % ("FORM_TYPE", NS_MAM)]
@@ -91,11 +92,12 @@ def ask(
     answered = re.compile(
         rb"<iq\b(?=[^>]*\bid=['\"]mam-%d['\"])[^>]*?(?:/>|(?<!/)>.*?</iq\s*>)" % number, re.DOTALL
     )
+    to = "" if of is None else f" to={quoteattr(of)}"
     chunks: list[bytes] = []
     session.link.receive = chunks.append
     start = time.perf_counter()
     session.link.send(
-        f"<iq type='set' id='mam-{number}'><query xmlns='{NS_MAM}' queryid='q{number}'>{form}"
+        f"<iq type='set'{to} id='mam-{number}'><query xmlns='{NS_MAM}' queryid='q{number}'>{form}"
         f"<set xmlns='http://jabber.org/protocol/rsm'><max>{most}</max>{place}</set>"
         "</query></iq>".encode()
     )
@@ -121,10 +123,12 @@ def ask(
     )
 
 
-def pages(loop: Loop, session: Session, most: int, after: str | None = None) -> Iterator[Page]:
-    """Return the pages of the session's own archive, from the first after an id on."""
+def pages(
+    loop: Loop, session: Session, most: int, after: str | None = None, of: str | None = None
+) -> Iterator[Page]:
+    """Return the pages of the session's own archive or a room's, from the first after an id on."""
     while True:
-        page = ask(loop, session, most, after=after)
+        page = ask(loop, session, most, after=after, of=of)
         yield page
         if page.complete or page.last is None:
             return

@@ -56,16 +56,26 @@ def chat_message(to: str, tag: str) -> Numbered:
 
     tag: eight characters that tell this run of a load from the one before.
     """
-    end = (
-        b"</body><active xmlns='http://jabber.org/protocol/chatstates'/>"
-        b"<request xmlns='urn:xmpp:receipts'/>"
-    )
+    return filled_up(to, "chat", tag, b"<request xmlns='urn:xmpp:receipts'/>")
+
+
+def room_message(room: str, tag: str) -> Numbered:
+    """Return a message to a room: body, chat state, a wish for markers; SIZE bytes.
+
+    tag: eight characters, others for each speaker.
+    """
+    return filled_up(room, "groupchat", tag, b"<markable xmlns='urn:xmpp:chat-markers:0'/>")
+
+
+def filled_up(to: str, kind: str, tag: str, last: bytes) -> Numbered:
+    """Return a message with so much text that it has SIZE bytes; last: its last child."""
+    end = b"</body><active xmlns='http://jabber.org/protocol/chatstates'/>" + last
 
     def message(text: bytes) -> Numbered:
         return Numbered(
             name="message",
             to=to,
-            kind="chat",
+            kind=kind,
             id_start=f"{tag}-7e94-4f06-9c1b-".encode(),
             inside_start=b"<body>" + text + b" #",
             inside_end=end,

@@ -98,7 +98,7 @@ def table(
         yield f"{load.title}  [{load.name}; CPU of the server for each {load.unit}]"
         yield row([name for name, _ in COLUMNS])
         for server in servers:
-            if load.only not in ("", server):
+            if not load.suits(server):
                 continue
             yield server_row(measurements, load.name, server)
             ours = (one for one in measurements if (one.load, one.server) == (load.name, server))
@@ -116,7 +116,7 @@ def summary(measurements: Sequence[Measurement]) -> Iterator[str]:
     yield f"targets of {JUDGED} (× peer: multiple of the better of {' and '.join(PEERS)})"
     for verdict in verdicts:
         target = str(verdict.target)
-        yield f"  {verdict.target.load:18}{target:20}{judged(verdict):>8}  {verdict.word}"
+        yield f"  {verdict.target.load:18}{target:34}{judged(verdict):>8}  {verdict.word}"
     passed = sum(verdict.passed is True for verdict in verdicts)
     failed = sum(verdict.passed is False for verdict in verdicts)
     yield f"  {passed} passed, {failed} failed, {len(verdicts) - passed - failed} not measured"

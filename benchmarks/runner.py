@@ -84,7 +84,7 @@ class Run:
             try:
                 for load in alike:
                     for name in order:
-                        if load.only in ("", name):
+                        if load.suits(name):
                             self.play_load(load, name, number, stages)
             finally:
                 for stage in stages.values():

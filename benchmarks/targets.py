@@ -10,6 +10,9 @@ from benchmarks.loads.load import Measurement
 JUDGED = "imsuite"
 PEERS = ("prosody-gen", "ejabberd")  # tuned; the better one is the base of ratios
 CHAT = ("flood", "one", "500", "1000")
+ROOMS = ("room-100", "room-300", "room-1000")
+JOINS = ("join-300", "join-300-one")
+NOTIFICATIONS = ("pubsub-1000", "pep-1000")
 
 
 @attrs.frozen
@@ -22,10 +25,12 @@ class Target:
     relative: bool  # to the better of the peers, or to the base
     unit: str = ""
     base: str = ""  # another load, on the same server
+    peers: str = ""  # another load, in which the peers do less
 
     def __str__(self) -> str:
         word = {"cpu": "CPU", "kib": "memory"}.get(self.figure, self.figure)
-        unit = f"× {self.base or 'peer'}" if self.relative else self.unit
+        than = f"peer in {self.peers}" if self.peers else "peer"
+        unit = f"× {self.base or than}" if self.relative else self.unit
         return f"{word} ≤ {self.most:g} {unit}"
 
     def value(self, measurements: Sequence[Measurement], server: str) -> float | None:
@@ -34,7 +39,8 @@ class Target:
         if self.base:
             return ratio(own, figure(measurements, self.base, server, self.figure))
         if self.relative:
-            return against_peers(measurements, self.load, server, self.figure)
+            load = self.peers or self.load
+            return ratio(own, better_peer(measurements, load, server, self.figure))
         return own
 
 
@@ -63,6 +69,14 @@ TARGETS = (
         for profile in ("offline-sql", "offline")
         for phase in ("store", "drain")
     ),
+    *(
+        Target(load, "cpu", 0.3, True)
+        for name in (*ROOMS, *JOINS, *NOTIFICATIONS)
+        for load in both(name)
+    ),
+    *(Target(f"{name}-archive", "cpu", 0.3, True) for name in ROOMS),
+    # each as it is by itself: our rooms have archives, theirs have none
+    *(Target(f"{name}-archive", "cpu", 0.3, True, peers=name) for name in ROOMS),
     Target("page-1000000", "p50", 1.2, True, base="page-1000"),
     Target("memory", "kib", 8192.0, False, "KiB"),
 )
@@ -97,8 +111,15 @@ def against_peers(
     measurements: Sequence[Measurement], load: str, server: str, name: str
 ) -> float | None:
     """Return a server's figure as a multiple of the better peer's, medians both."""
-    base = least(figure(measurements, load, peer, name) for peer in PEERS if peer != server)
-    return ratio(figure(measurements, load, server, name), base)
+    own = figure(measurements, load, server, name)
+    return ratio(own, better_peer(measurements, load, server, name))
+
+
+def better_peer(
+    measurements: Sequence[Measurement], load: str, server: str, name: str
+) -> float | None:
+    """Return the figure of the better of the peers other than a server."""
+    return least(figure(measurements, load, peer, name) for peer in PEERS if peer != server)
 
 
 def judge(measurements: Sequence[Measurement], server: str = JUDGED) -> list[Verdict]:

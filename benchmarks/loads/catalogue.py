@@ -2,22 +2,41 @@
 
 from benchmarks.loads.chat import ClosedChat, SteadyChat
 from benchmarks.loads.idle import IdleLoad
+from benchmarks.loads.joins import JoinLoad
 from benchmarks.loads.load import Load
 from benchmarks.loads.logins import LoginLoad
 from benchmarks.loads.memory import MemoryLoad
+from benchmarks.loads.nodes import PepLoad, PubsubLoad
 from benchmarks.loads.offline import OfflineLoad
 from benchmarks.loads.paging import PageLoad, PagingLoad, SearchLoad
 from benchmarks.loads.presence import PresenceLoad
-from benchmarks.servers.profile import ARCHIVE, MANAGEMENT, OFFLINE, OFFLINE_SQL, SEARCH
+from benchmarks.loads.rooms import RoomLoad
+from benchmarks.servers.profile import (
+    ARCHIVE,
+    MANAGEMENT,
+    NODE,
+    OFFLINE,
+    OFFLINE_SQL,
+    ROOM,
+    ROOM_ARCHIVE,
+    SEARCH,
+)
 
 SESSIONS = 200  # in pairs, for every chat load
 CONTACTS = 100
 ABSENT = 100  # accounts that others write to
 IN_FLIGHT = 20  # in a flood, per session
-ACCOUNTS = 600  # what the idle load needs at most, with its base
+ACCOUNTS = 1002  # what the loads with nodes need
 ARCHIVE_IN_FLIGHT = 5  # per session: the peers need seconds for what is under way at the end
 ARCHIVE_RATE = 100  # messages a second that every server bears
 MILLION = 1_000_000
+ROOM_SIZES = (100, 300, 1000)
+SPEAKERS = 20
+COPIES = 20_000  # under way in a room: what bounds the messages of a speaker
+JOINED = 300  # occupants who are there when others come
+COMERS = 20
+SUBSCRIBERS = 1000
+ITEMS_IN_FLIGHT = 10
 LOGINS_AT_ONCE = 32  # some servers wait 40 ms for Nagle's algorithm: keep them busy all the same
 LOGIN_ACCOUNTS = 320
 
@@ -176,6 +195,63 @@ def reading_loads() -> tuple[Load, ...]:
     )
 
 
+def room_loads(tls: bool, archived: bool) -> tuple[Load, ...]:
+    """Return talk in rooms, and joins, with or without archives of the rooms."""
+    end = ("-archive" if archived else "") + ("-tls" if tls else "")
+    over = ("archived, " if archived else "") + ("TLS" if tls else "plain")
+    profile = ROOM_ARCHIVE if archived else ROOM
+    rooms = (
+        RoomLoad(
+            f"room-{size}{end}",
+            f"room of {size}, {SPEAKERS} speakers with {in_flight} in flight, {over}",
+            tls,
+            size,
+            SPEAKERS,
+            in_flight,
+            profile=profile,
+        )
+        for size in ROOM_SIZES
+        if (in_flight := COPIES // SPEAKERS // size)
+    )
+    if archived:
+        return tuple(rooms)
+    return (
+        *rooms,
+        *(
+            JoinLoad(
+                f"join-{JOINED}{word}{end}",
+                f"joins of a room of {JOINED}, {at_once} at once, {over}",
+                tls,
+                JOINED,
+                at_once,
+                profile=profile,
+            )
+            for word, at_once in (("", COMERS), ("-one", 1))
+        ),
+    )
+
+
+def node_loads(tls: bool) -> tuple[Load, ...]:
+    """Return notifications of nodes, of the service and of an account."""
+    end = "-tls" if tls else ""
+    over = "TLS" if tls else "plain"
+    return tuple(
+        kind(
+            f"{name}-{SUBSCRIBERS}{end}",
+            f"items told to {SUBSCRIBERS} {whom}, {ITEMS_IN_FLIGHT} in flight, {over}",
+            tls,
+            SUBSCRIBERS,
+            ITEMS_IN_FLIGHT,
+            profile=NODE,
+            without="prosody" if kind is PepLoad else "",  # minutes for the subscriptions
+        )
+        for kind, name, whom in (
+            (PubsubLoad, "pubsub", "subscribers"),
+            (PepLoad, "pep", "contacts (PEP)"),
+        )
+    )
+
+
 LOADS: dict[str, Load] = {
     load.name: load
     for load in (
@@ -198,5 +274,10 @@ LOADS: dict[str, Load] = {
             once=True,
         ),
         *offline_loads(),
+        *room_loads(tls=False, archived=False),
+        *room_loads(tls=True, archived=False),
+        *room_loads(tls=False, archived=True),
+        *node_loads(tls=False),
+        *node_loads(tls=True),
     )
 }

@@ -32,6 +32,7 @@ class Lengths:
     settle: float = 1.5  # seconds before memory is read
     offline: int = 50  # messages for each account that is absent
     most_rows: int = 1_000_000  # in an archive
+    crowd: int = 1000  # sessions, of whom those in a room are some
     passing: int = 1_000_000  # messages while memory is watched
 
 
@@ -125,10 +126,15 @@ class Load(abc.ABC):
     tls: bool
     profile: Profile = attrs.field(default=BARE, kw_only=True)  # what the servers are to do
     only: str = attrs.field(default="", kw_only=True)  # the one server that can bear it; "": all
+    without: str = attrs.field(default="", kw_only=True)  # a server that is too slow to prepare
     named: bool = attrs.field(default=False, kw_only=True)  # runs only when it is asked for
     once: bool = attrs.field(default=False, kw_only=True)  # in the first round only
     unit: ClassVar[str]  # what the CPU time is divided by
     fresh: ClassVar[bool] = False  # needs a server that has done nothing before
+
+    def suits(self, server: str) -> bool:
+        """Say whether it is put on a server, by its name."""
+        return self.only in ("", server) and server != self.without
 
     @abc.abstractmethod
     def measure(self, stage: Stage) -> Measurement:

@@ -169,10 +169,11 @@ def befriend(stage: Stage, sessions: list[Session]) -> None:
     for friend in others:
         to = friend.session.jid.partition("/")[0]
         owner.session.link.send(f"<presence to='{to}' type='subscribe'/>".encode())
-    end = time.perf_counter() + 30
+    enough = 30 + len(others) / 20  # seconds
+    end = time.perf_counter() + enough
     while owner.mutual < len(others):
         if time.perf_counter() > end:
-            raise Stalled(f"{owner.mutual} of {len(others)} subscriptions were made in 30 s")
+            raise Stalled(f"{owner.mutual} of {len(others)} subscriptions in {enough:g} s")
         stage.loop.pause(0.2)
         owner.session.link.send(ROSTER)
         stage.loop.pause(0.1)

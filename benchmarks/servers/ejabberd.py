@@ -92,6 +92,25 @@ OFFLINE = """
     db_type: {kind}
 """
 
+ROOMS = """
+  mod_muc:
+    access: all
+    access_create: all
+    max_users: 5000
+    max_users_presence: 5000
+    max_user_conferences: 1000
+    default_room_options:
+      max_users: 5000
+      mam: {archived}
+"""
+NODES = """
+  mod_pubsub:
+    access_createnode: all
+    plugins:
+      - flat
+      - pep
+"""
+
 # run when ejabberd has started: its table of passwords is filled as if accounts were registered
 LOAD = """
 ok = mnesia:wait_for_tables([passwd], 60000),
@@ -177,7 +196,13 @@ class Ejabberd(Server):
         if profile.offline:
             kind = "sql" if profile.sql else "mnesia"
             text += OFFLINE.format(kind=kind)
-        if profile.archive or profile.sql:
+        if profile.room_archive:
+            text += ARCHIVE
+        if profile.rooms:
+            text += ROOMS.format(archived=str(profile.room_archive).lower())
+        if profile.nodes:
+            text += NODES
+        if profile.archive or profile.room_archive or profile.sql:
             text = SQL.format(database=self.database) + text
         (self.folder / "ejabberd.yml").write_text(text)
 

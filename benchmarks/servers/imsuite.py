@@ -55,6 +55,12 @@ durable = false
 timeout = 3600
 """
 
+# so many contacts ask the publisher before it has answered the first
+NODES = """
+[hosts."{domain}".features.roster]
+requests = 10000
+"""
+
 WITHOUT_SEARCH = """
 [hosts."{domain}".features.archive]
 search = false
@@ -97,14 +103,9 @@ class Imsuite(Server):
         return self.folder.parent / "imsuite-code"
 
     @property
-    def words(self) -> set[str]:
-        """The features it has, as the configuration calls them."""
-        features = self.copy / "imsuite" / "features"
-        found = [
-            *features.glob("*_*.py"),
-            *(path.parent for path in features.glob("*/__init__.py")),
-        ]
-        return {path.stem.partition("_")[2] for path in found}
+    def left_out(self) -> list[str]:
+        """The features that must not run, as the configuration calls them."""
+        return self.inside("off", (), ",".join(self.profile.left_out)).split()
 
     @property
     def database(self) -> Path:
@@ -133,13 +134,16 @@ class Imsuite(Server):
         """Return the statement that reads a page, and SQLite's plan for it."""
         return self.inside("plan", ())
 
-    def inside(self, word: str, lines: Iterable[str]) -> str:
-        """Return what inside.py prints, run with the copy of the code; raises NotFilled."""
+    def inside(self, word: str, lines: Iterable[str], argument: str = "") -> str:
+        """Return what inside.py prints, run with the copy of the code; raises NotFilled.
+
+        argument: the database, if it is not said.
+        """
         with tempfile.TemporaryFile("w+") as given:
             given.writelines(f"{line}\n" for line in lines)
             given.seek(0)
             done = subprocess.run(
-                [sys.executable, "-P", INSIDE, word, self.database],
+                [sys.executable, "-P", INSIDE, word, argument or self.database],
                 env=self.environment(),
                 stdin=given,
                 capture_output=True,
@@ -188,7 +192,9 @@ class Imsuite(Server):
             text += WITHOUT_SEARCH
         if self.profile.management:
             text += MANAGED
-        use = ["default", *(f"-{word}" for word in self.profile.left_out if word in self.words)]
+        if self.profile.nodes:
+            text += NODES
+        use = ["default", *(f"-{word}" for word in self.left_out)]
         (self.folder / "imsuite.toml").write_text(
             text.format(
                 address=self.address,

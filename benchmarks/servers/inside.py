@@ -2,6 +2,8 @@
 
 python inside.py fill DATABASE   rows of archives, one JSON list in each line of standard input
 python inside.py plan DATABASE   prints the statement that reads a page, and SQLite's plan for it
+python inside.py off WORD,WORD   prints the features that must be off when those are: what there is
+                                 of them, and what requires one
 """
 
 import itertools
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from imsuite.app.registry import all_features
 from imsuite.core.record import Insert
 from imsuite.features.xep0313_archive import search, storage
 from imsuite.rules.archive import NEWEST, Flag, Query
@@ -78,10 +81,29 @@ def plan(database: sqlite3.Connection) -> None:
         print("-", step)
 
 
+def off(words: set[str]) -> None:
+    """Print the words of the features that cannot run without some others, and of those."""
+    features = all_features()
+    before = -1
+    while len(words) != before:
+        before = len(words)
+        running = [feature for word, feature in features.items() if word not in words]
+        words = words | {
+            feature.word()
+            for feature in running
+            for wanted in feature.requires
+            if not any(wanted.implementedBy(other) for other in running)
+        }
+    print("\n".join(sorted(words & features.keys())))
+
+
 def main() -> None:
     """Do what the command line says."""
-    _program, word, path = sys.argv
-    database = sqlite3.connect(path)
+    _program, word, argument = sys.argv
+    if word == "off":
+        off(set(argument.split(",")))
+        return
+    database = sqlite3.connect(argument)
     {"fill": fill, "plan": plan}[word](database)
     database.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from benchmarks.scram import stored_keys
-from benchmarks.servers.server import Archived, Server, package_version
+from benchmarks.servers.server import OWNER, Archived, Server, package_version
 
 # of what is installed and enabled: what a chat server needs, and what every server here has
 MODULES = (
@@ -48,6 +48,18 @@ c2s_direct_tls_ssl = {{ key = "{certificate}"; certificate = "{certificate}"; }}
 VirtualHost "{domain}"
 """
 
+# what a service of its own adds; no module limits rates or sizes
+ROOMS = """
+Component "conference.{domain}" "muc"
+modules_enabled = {{ {modules} }}
+muc_log_by_default = true
+muc_log_expires_after = "never"
+"""
+NODES = """
+Component "pubsub.{domain}" "pubsub"
+admins = {{ "{owner}@{domain}" }}
+"""
+
 
 @attrs.define(eq=False)
 class Prosody(Server):
@@ -77,12 +89,15 @@ class Prosody(Server):
             *(["mam"] if profile.archive else []),
             *(["smacks"] if profile.management else []),
             *(["offline"] if profile.offline else []),
+            *(["pep"] if profile.nodes else []),
         ]
 
     @property
     def stores(self) -> dict[str, str]:
         """What is kept elsewhere than in files."""
         stores = {"archive": "sql"} if self.profile.archive else {}
+        if self.profile.room_archive:
+            stores["muc_log"] = "sql"
         return stores | ({"offline": "sql"} if self.profile.sql else {})
 
     @property
@@ -144,6 +159,11 @@ class Prosody(Server):
             certificate=self.certificate,
             domain=self.domain,
         )
+        if self.profile.rooms:
+            modules = '"muc_mam"' if self.profile.room_archive else ""
+            text += ROOMS.format(domain=self.domain, modules=modules)
+        if self.profile.nodes:
+            text += NODES.format(domain=self.domain, owner=OWNER)
         (self.folder / "prosody.cfg.lua").write_text(text)
 
     def command(self) -> list[str]:

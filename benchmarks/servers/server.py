@@ -15,6 +15,7 @@ from benchmarks.ports import free_port
 from benchmarks.processes import family
 from benchmarks.servers.profile import BARE, Profile
 
+OWNER = "u0000"  # the account that makes nodes of the pubsub service
 START = 60.0  # seconds a server may take to listen
 STOP = 3.0  # seconds it may take to end; then it is killed, nobody needs its files
 

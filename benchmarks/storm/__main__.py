@@ -2,9 +2,9 @@
 
 Each storm is one server in memory and clients that do random things; every other one has a store
 that answers late. In some of them links break, the server is killed, and the disk is full
-(`keeping`); in some a crowd hammers two rooms (`crowd`). What must hold is checked after each step. Then clients log in and out and
-messages are sent, and the server must not grow by it. A failure prints the seed and what happened
-before; the same seed makes the same storm.
+(`keeping`); in some a crowd hammers two rooms (`crowd`). What must hold is checked after each step.
+Then clients log in and out and messages are sent, and the server must not grow by it. A failure
+prints the seed and what happened before; the same seed makes the same storm.
 """
 
 from __future__ import annotations

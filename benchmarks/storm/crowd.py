@@ -241,6 +241,7 @@ class Crowd:
         x = stanza.child(USER, "x")
         if x is None:
             self.fail(f"{person.bare} got presence of a room without what it is about")
+        assert x is not None
         codes = {status.getAttribute("code") for status in children(x, USER, "status")}
         item = child(x, USER, "item")
         assert item is not None

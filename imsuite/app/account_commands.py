@@ -1,4 +1,4 @@
-"""Commands on accounts: `adduser`, `addusers`, `passwd`, `deluser`, `users`."""
+"""Commands on accounts: `adduser`, `passwd`, `deluser`, `disable`, `setadmin`, `users`, …"""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from imsuite.app.command import CommandError, Needs, Result, Row, command
+from imsuite.app.command import (
+    CommandError,
+    Needs,
+    Result,
+    Row,
+    argument,
+    command,
+    command_of_actor,
+)
 from imsuite.core.host import Host
-from imsuite.core.options import ge, le, nearest, option
+from imsuite.core.options import nearest
+from imsuite.rules.administration import Actor, Who
 from imsuite.xmpp.address import JID, InvalidAddress, parse
 from imsuite.xmpp.times import format_datetime
 
@@ -22,43 +31,59 @@ MOST = 1000  # rows in one result
 class NewAccount:
     """Arguments of adduser."""
 
-    jid: str = option(attrs.NOTHING, "Address of the account, name@domain.")  # type: ignore[assignment]
-    password: str = option(attrs.NOTHING, "Its password.", secret=True)  # type: ignore[assignment]
-    admin: bool = option(False, "It may administer the domain.")
+    jid: str = argument(attrs.NOTHING, "Address of the account, name@domain.", kind="jid")  # type: ignore[assignment]
+    password: str = argument(attrs.NOTHING, "Its password.", secret=True)  # type: ignore[assignment]
+    admin: bool = argument(False, "It may administer the domain.")
 
 
 @attrs.frozen
 class NewAccounts:
     """Arguments of addusers."""
 
-    accounts: tuple[NewAccount, ...] = option((), "The accounts.", secret=True)
+    accounts: tuple[NewAccount, ...] = argument((), "The accounts.", secret=True)
 
 
 @attrs.frozen
 class NewPassword:
     """Arguments of passwd."""
 
-    jid: str = option(attrs.NOTHING, "Address of the account.")  # type: ignore[assignment]
-    password: str = option(attrs.NOTHING, "Its new password.", secret=True)  # type: ignore[assignment]
+    jid: str = argument(attrs.NOTHING, "Address of the account.", kind="jid")  # type: ignore[assignment]
+    password: str = argument(attrs.NOTHING, "Its new password.", secret=True)  # type: ignore[assignment]
 
 
 @attrs.frozen
 class OneAccount:
-    """Arguments of deluser."""
+    """Arguments of what is done to one account."""
 
-    jid: str = option(attrs.NOTHING, "Address of the account.")  # type: ignore[assignment]
+    jid: str = argument(attrs.NOTHING, "Address of the account.", kind="jid")  # type: ignore[assignment]
+
+
+@attrs.frozen
+class Appointed:
+    """Arguments of setadmin."""
+
+    jid: str = argument(attrs.NOTHING, "Address of the account.", kind="jid")  # type: ignore[assignment]
+    admin: bool = argument(True, "Whether it may administer its domain.")
+
+
+@attrs.frozen
+class OneDomain:
+    """Arguments of what is told about one domain, or all."""
+
+    domain: str = argument("", "Of this domain only.")
 
 
 @attrs.frozen
 class Listing:
     """Arguments of users."""
 
-    domain: str = option("", "Of this domain only.")
-    after: str = option("", "Begin behind this account.")
-    limit: int = option(MOST, "Most rows.", ge(1), le(MOST))
+    domain: str = argument("", "Of this domain only.")
+    only: str = argument("all", "Which accounts.", choices=("all", "disabled"))
+    after: str = argument("", "Begin behind this account.")
+    limit: int = argument(MOST, "Most rows.", least=1, most=MOST)
 
 
-@command(NewAccount, "account", needs=Needs.STORE)
+@command(NewAccount, "account", needs=Needs.STORE, who=Who.ADMIN, about="jid", changes=True)
 async def adduser(server: Server, given: NewAccount) -> Result:
     """Make an account."""
     host, jid = account(server, given.jid)
@@ -66,7 +91,7 @@ async def adduser(server: Server, given: NewAccount) -> Result:
     return Result([(made,)])
 
 
-@command(NewAccounts, "account", "result", needs=Needs.STORE)
+@command(NewAccounts, "account", "result", needs=Needs.STORE, changes=True)
 async def addusers(server: Server, given: NewAccounts) -> Result:
     """Make many accounts; the result tells of each "made", or why not."""
     rows: list[Row] = [(each.jid, "") for each in given.accounts]
@@ -88,15 +113,25 @@ async def addusers(server: Server, given: NewAccounts) -> Result:
     return Result(rows)
 
 
-@command(NewPassword, "account", needs=Needs.STORE)
-async def passwd(server: Server, given: NewPassword) -> Result:
-    """Change the password of an account."""
+@command_of_actor(
+    NewPassword, "account", needs=Needs.STORE, who=Who.ADMIN, about="jid", changes=True
+)
+async def passwd(server: Server, given: NewPassword, actor: Actor) -> Result:
+    """Change the password of an account; its sessions end."""
     host, jid = account(server, given.jid)
-    await host.registrar.set_password(jid.local, given.password)
+    await host.registrar.set_password(jid.local, given.password, actor.name)
     return Result([(jid.bare,)])
 
 
-@command(OneAccount, "account", needs=Needs.STORE)
+@command(
+    OneAccount,
+    "account",
+    needs=Needs.STORE,
+    who=Who.ADMIN,
+    about="jid",
+    changes=True,
+    others=True,
+)
 async def deluser(server: Server, given: OneAccount) -> Result:
     """Remove an account and all that belongs to it."""
     host, jid = account(server, given.jid)
@@ -104,7 +139,70 @@ async def deluser(server: Server, given: OneAccount) -> Result:
     return Result([(jid.bare,)])
 
 
-@command(Listing, "account", "admin", "disabled", "created", "sessions", needs=Needs.STORE)
+@command(
+    OneAccount,
+    "account",
+    needs=Needs.STORE,
+    who=Who.ADMIN,
+    about="jid",
+    changes=True,
+    others=True,
+)
+async def disable(server: Server, given: OneAccount) -> Result:
+    """Keep an account from logging in, and end its sessions; nothing of it is lost."""
+    host, jid = account(server, given.jid)
+    await host.registrar.set_disabled(jid.local, True)
+    return Result([(jid.bare,)])
+
+
+@command(OneAccount, "account", needs=Needs.STORE, who=Who.ADMIN, about="jid", changes=True)
+async def enable(server: Server, given: OneAccount) -> Result:
+    """Let an account that was disabled log in again."""
+    host, jid = account(server, given.jid)
+    await host.registrar.set_disabled(jid.local, False)
+    return Result([(jid.bare,)])
+
+
+@command(
+    Appointed,
+    "account",
+    needs=Needs.STORE,
+    who=Who.ADMIN,
+    about="jid",
+    changes=True,
+    others=True,
+)
+async def setadmin(server: Server, given: Appointed) -> Result:
+    """Make an account an administrator of its domain, or no longer."""
+    host, jid = account(server, given.jid)
+    await host.users.set_admin(jid.local, given.admin)
+    return Result([(jid.bare,)])
+
+
+@command(
+    OneDomain, "account", "because", "domain", needs=Needs.STORE, who=Who.ADMIN, about="domain"
+)
+async def admins(server: Server, given: OneDomain) -> Result:
+    """List those who administer a domain, by a command or by the configuration."""
+    rows: list[Row] = []
+    for host in hosts(server, given.domain):
+        made = [f"{local}@{host.domain}" for local in await host.users.admins()]
+        rows += [(jid, "command", host.domain) for jid in made]
+        rows += [(jid, "configuration", host.domain) for jid in sorted(host.users.named)]
+    return Result(rows)
+
+
+@command(
+    Listing,
+    "account",
+    "admin",
+    "disabled",
+    "created",
+    "sessions",
+    needs=Needs.STORE,
+    who=Who.ADMIN,
+    about="domain",
+)
 async def users(server: Server, given: Listing) -> Result:
     """List the accounts."""
     rows: list[Row] = []
@@ -115,7 +213,8 @@ async def users(server: Server, given: Listing) -> Result:
             if host.domain != last.domain:
                 continue
             after, last = last.local, None
-        for user in await host.users.page(after, given.limit - len(rows)):
+        left, disabled = given.limit - len(rows), given.only == "disabled"
+        for user in await host.users.page(after, left, disabled):
             loaded = host.accounts.get(user.localpart)
             rows.append(
                 (

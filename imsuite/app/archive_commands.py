@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from imsuite.app.account_commands import account
-from imsuite.app.command import CommandError, Needs, Result, command
+from imsuite.app.command import CommandError, Needs, Result, argument, command
 from imsuite.core.interfaces import IArchive
-from imsuite.core.options import matches, option
+from imsuite.core.options import matches
+from imsuite.rules.administration import Who
 
 if TYPE_CHECKING:
     from imsuite.app.server import Server
@@ -22,8 +23,8 @@ LONGEST = 36_500  # days
 class Retained:
     """Arguments of retention."""
 
-    jid: str = option(attrs.NOTHING, "Address of the account.")  # type: ignore[assignment]
-    days: str = option(
+    jid: str = argument(attrs.NOTHING, "Address of the account.", kind="jid")  # type: ignore[assignment]
+    days: str = argument(
         "",
         "For how many days its messages are kept, 0 for ever; or standard, as long as those of its "
         "domain. Nothing: only tell.",
@@ -31,7 +32,7 @@ class Retained:
     )
 
 
-@command(Retained, "account", "days", needs=Needs.STORE)
+@command(Retained, "account", "days", needs=Needs.STORE, who=Who.ADMIN, about="jid", changes=True)
 async def retention(server: Server, given: Retained) -> Result:
     """Tell or say for how many days the messages of an account are kept."""
     host, jid = account(server, given.jid)

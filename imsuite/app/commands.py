@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from imsuite.app import account_commands, archive_commands
-from imsuite.app.account_commands import MOST, address, hosts
+from imsuite.app import account_commands, archive_commands, domain_commands, look_commands
+from imsuite.app.account_commands import MOST, OneDomain, address, hosts
 from imsuite.app.command import (
     Command,
     CommandError,
@@ -18,14 +18,16 @@ from imsuite.app.command import (
     Result,
     Row,
     WrongArguments,
+    argument,
     command,
 )
 from imsuite.app.explain import explain
 from imsuite.app.registry import all_features
 from imsuite.core.feature import At
 from imsuite.core.hooks import HOOKS, Interest
-from imsuite.core.options import ge, le, matches, nearest, option
+from imsuite.core.options import matches, nearest
 from imsuite.core.session import Session
+from imsuite.rules.administration import Who
 from imsuite.xmpp.errors import StreamError
 from imsuite.xmpp.times import format_datetime
 
@@ -37,30 +39,23 @@ _LINE = matches("[\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]{0,1000}", "a li
 
 
 @attrs.frozen
-class OneDomain:
-    """Arguments of features and hooks."""
-
-    domain: str = option("", "Of this domain only.")
-
-
-@attrs.frozen
 class SessionListing:
     """Arguments of sessions."""
 
-    jid: str = option("", "Of this account, resource or domain only.")
-    after: str = option("", "Begin behind this session.")
-    limit: int = option(MOST, "Most rows.", ge(1), le(MOST))
+    jid: str = argument("", "Of this account, resource or domain only.", kind="jid")
+    after: str = argument("", "Begin behind this session.")
+    limit: int = argument(MOST, "Most rows.", least=1, most=MOST)
 
 
 @attrs.frozen
 class Kicked:
     """Arguments of kick."""
 
-    jid: str = option(attrs.NOTHING, "Address of an account, or of one resource.")  # type: ignore[assignment]
-    text: str = option("", "What the client is told.", _LINE)
+    jid: str = argument(attrs.NOTHING, "Address of an account, or of one resource.", kind="jid")  # type: ignore[assignment]
+    text: str = argument("", "What the client is told.", _LINE)
 
 
-@command(NoArguments, "what", "value", needs=Needs.SERVER)
+@command(NoArguments, "what", "value", needs=Needs.SERVER, who=Who.SERVER)
 async def status(server: Server, given: NoArguments) -> Result:
     """Tell what runs, since it was asked through the control socket."""
     config = server.config
@@ -85,7 +80,7 @@ async def status(server: Server, given: NoArguments) -> Result:
 SESSION = ("session", "peer", "since", "tls", "sasl", "available", "priority", "idle")
 
 
-@command(SessionListing, *SESSION, needs=Needs.SERVER)
+@command(SessionListing, *SESSION, needs=Needs.SERVER, who=Who.OWNER, about="jid")
 async def sessions(server: Server, given: SessionListing) -> Result:
     """List the sessions; idle: seconds since the client last sent something."""
     known = server.router.sessions
@@ -96,7 +91,7 @@ async def sessions(server: Server, given: SessionListing) -> Result:
     return Result(rows, shown[-1] if len(shown) < len(names) else "")
 
 
-@command(Kicked, "session", needs=Needs.SERVER)
+@command(Kicked, "session", needs=Needs.SERVER, who=Who.OWNER, about="jid", changes=True)
 async def kick(server: Server, given: Kicked) -> Result:
     """End the sessions of an account, or one of them; the client may log in again."""
     if not address(given.jid).local:
@@ -114,7 +109,15 @@ async def kick(server: Server, given: Kicked) -> Result:
 
 
 @command(
-    OneDomain, "host", "feature", "specification", "on", "advertises", needs=Needs.CONFIGURATION
+    OneDomain,
+    "host",
+    "feature",
+    "specification",
+    "on",
+    "advertises",
+    needs=Needs.CONFIGURATION,
+    who=Who.ADMIN,
+    about="domain",
 )
 async def features(server: Server, given: OneDomain) -> Result:
     """List the features, which are on, and what those advertise (XEP-0030)."""
@@ -128,7 +131,16 @@ async def features(server: Server, given: OneDomain) -> Result:
 
 
 @command(
-    OneDomain, "host", "hook", "stage", "feature", "handler", "interest", needs=Needs.CONFIGURATION
+    OneDomain,
+    "host",
+    "hook",
+    "stage",
+    "feature",
+    "handler",
+    "interest",
+    needs=Needs.CONFIGURATION,
+    who=Who.ADMIN,
+    about="domain",
 )
 async def hooks(server: Server, given: OneDomain) -> Result:
     """List the places where features step in, with those that do, in their order."""
@@ -150,7 +162,7 @@ async def hooks(server: Server, given: OneDomain) -> Result:
     return Result(rows)
 
 
-@command(NoArguments, "change", "effect", needs=Needs.SERVER)
+@command(NoArguments, "change", "effect", needs=Needs.SERVER, who=Who.SERVER, changes=True)
 async def reload(server: Server, given: NoArguments) -> Result:
     """Read the configuration and the certificates again."""
     return Result([(str(each.what), each.effect) for each in server.reload()])
@@ -161,9 +173,24 @@ ALL = (
     account_commands.addusers,
     account_commands.passwd,
     account_commands.deluser,
+    account_commands.disable,
+    account_commands.enable,
+    account_commands.setadmin,
+    account_commands.admins,
     account_commands.users,
+    look_commands.user,
+    look_commands.roster,
+    look_commands.counts,
+    look_commands.online,
     sessions,
     kick,
+    domain_commands.announce,
+    domain_commands.motd,
+    domain_commands.welcome,
+    domain_commands.blacklist,
+    domain_commands.whitelist,
+    domain_commands.stop,
+    domain_commands.restart,
     status,
     reload,
     features,

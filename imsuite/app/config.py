@@ -23,6 +23,7 @@ from imsuite.core.options import (
     path,
     unique,
 )
+from imsuite.xmpp.address import InvalidAddress, parse
 from imsuite.xmpp.errors import ImsuiteError
 
 LISTEN_KINDS = ("c2s", "c2s-tls")
@@ -70,6 +71,19 @@ class ListenAddress:
 
 
 listening = Check(lambda text: str(ListenAddress.parse(text)))
+
+
+def _bare_address(value: str) -> str:
+    try:
+        jid = parse(value)
+    except InvalidAddress as why:
+        raise WrongValue(f"must be an address ({why})") from None
+    if not jid.local or jid.resource:
+        raise WrongValue("must be the address of an account, name@domain")
+    return jid.bare
+
+
+bare_address = Check(_bare_address)
 
 
 @attrs.frozen
@@ -165,6 +179,15 @@ class HostOptions:
         "a - in front switches one off again.",
         unique,
         example=("default", "-version"),
+    )
+    admins: tuple[str, ...] = option(
+        (),
+        "Addresses that may administer the domain, also of other domains, besides the accounts "
+        "that `imsuitectl admin` made administrators.",
+        each(bare_address),
+        unique,
+        live=True,
+        example=("romeo@example.net",),
     )
     checkers: tuple[PythonName, ...] = option(
         (PythonName("imsuite"),),

@@ -2,137 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import wraps
-from typing import IO, Any, Concatenate, NoReturn, ParamSpec
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, NoReturn
 
-import attrs
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from imsuite.app import checks
+from imsuite.app import checks, ctl_domain
 from imsuite.app.command import CommandError, Row, Value, WrongArguments
 from imsuite.app.commands import find
-from imsuite.app.config import Config, ConfigError
-from imsuite.app.reaching import Reached, reach
-from imsuite.app.tap import read_config
-from imsuite.xmpp.errors import ImsuiteError
+from imsuite.app.config import ConfigError
+from imsuite.app.ctl_desk import Desk, on_desk, plain
+from imsuite.app.reaching import reach
 
 BATCH = 32  # accounts in one request: logins to a running server wait for their passwords
-P = ParamSpec("P")
-
-
-class Refused(click.ClickException):
-    """Ends the program with one line, or some, on standard error."""
-
-    def __init__(self, why: ImsuiteError) -> None:
-        super().__init__(str(why))
-        self._usage = isinstance(why, WrongArguments)
-
-    @property
-    def exit_code(self) -> int:  # type: ignore[override] # click has a variable of the class
-        """2 for wrong use, otherwise 1."""
-        return 2 if self._usage else 1
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Say what is wrong."""
-        for line in self.message.splitlines():
-            click.echo(f"imsuitectl: {line}", err=True)
-
-
-@attrs.define
-class Desk:
-    """What every command is given. file: of the configuration; as_json: how to print."""
-
-    file: str | None
-    as_json: bool
-
-    def config(self) -> Config:
-        """Return the configuration. Raises ConfigError."""
-        return read_config(self.file)
-
-    @contextmanager
-    def reach(self) -> Iterator[Reached]:
-        """Give who carries commands out; tell of a database that had to be made."""
-        with reach(self.config()) as reached:
-            yield reached
-            if reached.new_store is not None:
-                click.echo(f"imsuitectl: made a new database, {reached.new_store}", err=True)
-
-    def call(self, name: str, **arguments: object) -> Sequence[Row]:
-        """Return the rows of one command."""
-        with self.reach() as reached:
-            return reached.call(name, arguments).rows
-
-    def listing(self, name: str, **arguments: object) -> None:
-        """Print all rows of a command that lists something, page by page."""
-        rows: list[Row] = []
-        with self.reach() as reached:
-            while True:
-                result = reached.call(name, arguments)
-                rows += result.rows
-                if not result.after:
-                    break
-                arguments["after"] = result.after
-        self.table(find(name).columns, rows)
-
-    def done(self, name: str, rows: Sequence[Row], text: str) -> None:
-        """Print what a command did. text: for people, with a place for the first value of a row."""
-        if self.as_json:
-            self.table(find(name).columns, rows)
-            return
-        for row in rows:
-            click.echo(text.format(row[0]))
-
-    def table(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Print rows: as JSON, as a table on a terminal, or with a tab between the values."""
-        if self.as_json:
-            found = [dict(zip(columns, row, strict=True)) for row in rows]
-            click.echo(json.dumps(found, ensure_ascii=False, indent=1))
-            return
-        console = Console()
-        if not console.is_terminal:
-            for line in (columns, *rows):
-                click.echo("\t".join(map(_plain, line)))
-            return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(_plain(value)) for value in row))
-        console.print(table)
-
-
-def _plain(value: Value) -> str:
-    """Return a value on one line, with nothing in it that a terminal would obey."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = " ".join(value) if isinstance(value, list) else str(value)
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
-
-
-def _on_desk(function: Callable[Concatenate[Desk, P], None]) -> Callable[P, None]:
-    """Give a command its desk, and turn what is raised into clear lines."""
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        desk = click.get_current_context().find_object(Desk)
-        assert desk is not None  # made by main
-        try:
-            function(desk, *args, **kwargs)
-        except ImsuiteError as why:
-            raise Refused(why) from None
-
-    return run
 
 
 class _Program(click.Group):
@@ -177,7 +60,7 @@ def main(context: click.Context, file: str | None, as_json: bool) -> None:
     metavar="FILE",
     help="Make many: each line an address, a space and a password; - for standard input.",
 )
-@_on_desk
+@on_desk
 def adduser(
     desk: Desk, jid: str | None, admin: bool, password_stdin: bool, source: IO[str] | None
 ) -> None:
@@ -213,7 +96,7 @@ def _add_many(desk: Desk, source: Iterable[str]) -> None:
     else:
         for row in rows:
             if row not in made:
-                click.echo(f"imsuitectl: {_plain(row[0])}: {_plain(row[1])}", err=True)
+                click.echo(f"imsuitectl: {plain(row[0])}: {plain(row[1])}", err=True)
         click.echo(f"{len(made)} of {len(rows)} accounts were made")
     if len(made) < len(rows):
         _fail()
@@ -222,9 +105,12 @@ def _add_many(desk: Desk, source: Iterable[str]) -> None:
 @main.command()
 @click.argument("jid")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@_on_desk
+@on_desk
 def passwd(desk: Desk, jid: str, password_stdin: bool) -> None:
-    """Change the password of an account; it is asked for, or read from standard input."""
+    """Change the password of an account, and end its sessions.
+
+    The password is asked for, or read from standard input.
+    """
     rows = desk.call("passwd", jid=jid, password=_password(password_stdin))
     desk.done("passwd", rows, "{} has a new password")
 
@@ -232,27 +118,60 @@ def passwd(desk: Desk, jid: str, password_stdin: bool) -> None:
 @main.command()
 @click.argument("jid")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_on_desk
+@on_desk
 def deluser(desk: Desk, jid: str, yes: bool) -> None:
     """Remove an account and all that belongs to it."""
     if not yes:
         if not sys.stdin.isatty():
             raise WrongArguments("there is nobody to ask; --yes removes the account")
-        click.confirm(f"Remove {_plain(jid)} and all that belongs to it?", abort=True)
+        click.confirm(f"Remove {plain(jid)} and all that belongs to it?", abort=True)
     desk.done("deluser", desk.call("deluser", jid=jid), "{} was removed")
 
 
 @main.command()
 @click.argument("domain", default="")
-@_on_desk
-def users(desk: Desk, domain: str) -> None:
+@click.option("--disabled", is_flag=True, help="Only those that may not log in.")
+@on_desk
+def users(desk: Desk, domain: str, disabled: bool) -> None:
     """List the accounts."""
-    desk.listing("users", domain=domain)
+    desk.listing("users", domain=domain, only="disabled" if disabled else "all")
+
+
+@main.command()
+@click.argument("jid")
+@on_desk
+def disable(desk: Desk, jid: str) -> None:
+    """Keep an account from logging in, and end its sessions; nothing of it is lost."""
+    desk.done("disable", desk.call("disable", jid=jid), "{} is disabled")
+
+
+@main.command()
+@click.argument("jid")
+@on_desk
+def enable(desk: Desk, jid: str) -> None:
+    """Let an account that was disabled log in again."""
+    desk.done("enable", desk.call("enable", jid=jid), "{} may log in")
+
+
+@main.command()
+@click.argument("jid")
+@on_desk
+def user(desk: Desk, jid: str) -> None:
+    """Tell of one account: its rights, its last login, its clients and how it uses the server."""
+    desk.listing("user", jid=jid)
+
+
+@main.command()
+@click.argument("jid")
+@on_desk
+def roster(desk: Desk, jid: str) -> None:
+    """List the contacts of an account."""
+    desk.listing("roster", jid=jid)
 
 
 @main.command()
 @click.argument("jid", default="")
-@_on_desk
+@on_desk
 def sessions(desk: Desk, jid: str) -> None:
     """List the sessions of a domain, an account or a resource, or all.
 
@@ -264,7 +183,7 @@ def sessions(desk: Desk, jid: str) -> None:
 @main.command()
 @click.argument("jid", metavar="JID[/RESOURCE]")
 @click.option("--text", default="", help="What the client is told.")
-@_on_desk
+@on_desk
 def kick(desk: Desk, jid: str, text: str) -> None:
     """End the sessions of an account, or one; the client may log in again."""
     desk.done("kick", desk.call("kick", jid=jid, text=text), "{} was ended")
@@ -272,7 +191,7 @@ def kick(desk: Desk, jid: str, text: str) -> None:
 
 @main.command()
 @click.argument("domain", default="")
-@_on_desk
+@on_desk
 def features(desk: Desk, domain: str) -> None:
     """List the features, which are on, and what they advertise."""
     desk.listing("features", domain=domain)
@@ -280,7 +199,7 @@ def features(desk: Desk, domain: str) -> None:
 
 @main.command()
 @click.argument("domain", default="")
-@_on_desk
+@on_desk
 def hooks(desk: Desk, domain: str) -> None:
     """List the places where features step in, with those that do."""
     desk.listing("hooks", domain=domain)
@@ -288,7 +207,7 @@ def hooks(desk: Desk, domain: str) -> None:
 
 @main.command()
 @click.argument("id")
-@_on_desk
+@on_desk
 def explain(desk: Desk, id: str) -> None:
     """Tell why a message was or was not delivered, stored, copied and pushed.
 
@@ -302,7 +221,7 @@ def explain(desk: Desk, id: str) -> None:
 @main.command()
 @click.argument("jid")
 @click.argument("days", default="")
-@_on_desk
+@on_desk
 def retention(desk: Desk, jid: str, days: str) -> None:
     """Tell, or with DAYS say, how long the messages of an account are kept.
 
@@ -312,14 +231,14 @@ def retention(desk: Desk, jid: str, days: str) -> None:
 
 
 @main.command()
-@_on_desk
+@on_desk
 def status(desk: Desk) -> None:
     """Tell what runs, and where it listens."""
     desk.listing("status")
 
 
 @main.command()
-@_on_desk
+@on_desk
 def reload(desk: Desk) -> None:
     """Let the server read its configuration and certificates again."""
     rows = desk.call("reload")
@@ -329,8 +248,12 @@ def reload(desk: Desk) -> None:
         click.echo("nothing is different")
 
 
+for _each in ctl_domain.COMMANDS:
+    main.add_command(_each)
+
+
 @main.command()
-@_on_desk
+@on_desk
 def check(desk: Desk) -> None:
     """Look for problems: configuration, certificates, ports, database."""
     found = list(_findings(desk))

@@ -11,6 +11,7 @@ from imsuite.app.command import CommandError, Needs, Result, Row, command
 from imsuite.app.trail import Trace
 from imsuite.core.options import nonempty, option
 from imsuite.core.record import parse_id, public_id
+from imsuite.rules.administration import Who
 from imsuite.xmpp.address import InvalidAddress, parse
 from imsuite.xmpp.stanza import Stanza
 from imsuite.xmpp.times import format_datetime
@@ -35,7 +36,7 @@ class Explained:
     id: str = option(attrs.NOTHING, "Id of the message.", nonempty)  # type: ignore[assignment]
 
 
-@command(Explained, "message", "time", "who", "what", needs=Needs.STORE)
+@command(Explained, "message", "time", "who", "what", needs=Needs.STORE, who=Who.SERVER)
 async def explain(server: Server, given: Explained) -> Result:
     """Tell why a message was or was not delivered, stored, copied and pushed."""
     rows: list[Row] = []

@@ -35,6 +35,8 @@ PASSED = (
     "xep0085_chatstates",
     "xep0131_headers",
     "xep0184_receipts",
+    "xep0222_public",
+    "xep0223_private",
     "xep0249_invitations",
     "xep0308_correction",
     "xep0333_markers",

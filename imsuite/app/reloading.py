@@ -74,6 +74,7 @@ def _apply(server: Server, config: Config) -> None:
         server.clients.configure(config.tables.get("streams", server.clients.options))
     for domain, host in server.hosts.items():
         host.computed.clear()
+        host.users.named = frozenset(config.hosts[domain].admins)
         for word, options in config.feature_options.get(domain, {}).items():
             if word in host.features:
                 host.features[word].options = options

@@ -18,9 +18,11 @@ from twisted.python.reflect import namedAny
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from imsuite.app.command_desk import CommandDesk
 from imsuite.app.config import Config, ConfigError, HostOptions, PythonName
 from imsuite.app.configuration import load as load_config
 from imsuite.app.control import ControlService
+from imsuite.app.leaving import Leaving
 from imsuite.app.parts import (
     HostService,
     ListenerService,
@@ -62,7 +64,8 @@ class Server(OrderedService):
 
     router, hosts: by domain; store; hub: its connections; clients: their streams; contexts:
     certificates; ports: (kind, port) of each listener; levels: of the log, where log_level is
-    to take effect; listeners: in the order of the configuration; trail: of the last messages.
+    to take effect; listeners: in the order of the configuration; trail: of the last messages;
+    leaving: ends it at a time that was announced.
     """
 
     def __init__(self, config: Config, reactor: Any) -> None:
@@ -83,6 +86,7 @@ class Server(OrderedService):
         self.trail = Trail(reactor.seconds, config.server.explained)
         self._control = ControlService(self)
         self.listeners: list[Listener] = []
+        self.leaving = Leaving(self)
 
     def startService(self) -> None:
         """Start everything, or nothing. Raises ImsuiteError, one clear line."""
@@ -98,7 +102,7 @@ class Server(OrderedService):
             self._control.stopService()
             self.store.close()
             raise
-        begun = [host.spawn(host.switch(hooks.STARTED).tell(host)) for host in self.hosts.values()]
+        begun = [host.spawn(_begin(host)) for host in self.hosts.values()]
         gatherResults(begun).addCallback(self._begun)
         self.log.info(
             "imsuite serves {hosts} on {ports}; data in {directory} ({why})",
@@ -135,8 +139,11 @@ class Server(OrderedService):
     def make_hosts(self) -> None:
         """Make the hosts with their features, so that the tables are known."""
         tables = list(TABLES)
+        desk = CommandDesk(lambda: self)
         for domain, options in self.config.hosts.items():
-            host = Host(domain, self.store, Users(self.store, domain), self.reactor, self.router)
+            users = Users(self.store, domain, options.admins)
+            host = Host(domain, self.store, users, self.reactor, self.router)
+            host.commands = desk
             try:
                 classes = chosen(options.use)
             except NoSuchFeature as why:
@@ -173,6 +180,7 @@ class Server(OrderedService):
                 config.tables.get("logins"),
                 config.tables.get("passwords"),
             )
+            host.registrar.streams = lambda: self.clients or ()
             HostService(host).setServiceParent(self)
         for domain, service in config.services.items():
             # not at the top: wokkel installs a reactor, and few servers have services
@@ -182,6 +190,7 @@ class Server(OrderedService):
             host = next(iter(self.hosts.values()))
             mount(self.router, host, domain, handlers).setServiceParent(self)
         self._control.setServiceParent(self)
+        self.leaving.setServiceParent(self)
         RenewalService(self).setServiceParent(self)
         self.admission = Admission(
             config.server.max_connections, config.server.max_connections_per_address
@@ -317,6 +326,12 @@ async def _log_in(host: Host, elsewhere: bool, localpart: str, *, temporary: boo
 def _log_out(account: Account) -> None:
     if not account.sessions:
         account.host.forget(account.jid.local)
+
+
+async def _begin(host: Host) -> None:
+    """Let a host begin to serve."""
+    await host.users.load()
+    await host.switch(hooks.STARTED).tell(host)
 
 
 def _nothing() -> None:

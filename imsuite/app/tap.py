@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -17,6 +18,7 @@ from imsuite.app import logs
 from imsuite.app.config import Config
 from imsuite.app.configuration import load
 from imsuite.app.first import first_administrator, is_seen
+from imsuite.app.leaving import AGAIN
 from imsuite.app.reloading import set_level
 from imsuite.app.server import Server, make_server, option_classes
 from imsuite.xmpp.errors import ImsuiteError
@@ -83,6 +85,12 @@ def _tell(why: ImsuiteError) -> None:
         print(f"imsuite: {line}", file=sys.__stderr__, flush=True)
 
 
+def _exit_again() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(AGAIN)
+
+
 class Program(Service):
     """The server as a program of its own: clear last words, signals, the first account.
 
@@ -95,6 +103,7 @@ class Program(Service):
         self.setName("imsuite")
         self._twistd = twistd
         self.server: Server = make_server(config)
+        self.server.leaving.end = self._end
         self._levels = self.server.levels = LogLevelFilterPredicate()
         set_level(self._levels, config)
 
@@ -133,6 +142,13 @@ class Program(Service):
         """Stop the server; fires when it has."""
         super().stopService()
         return self.server.stopService()
+
+    def _end(self, again: bool) -> None:
+        """End the process in order; its exit status asks its supervisor to start it again."""
+        if again:
+            # twistd has no exit status of its own for this; last begun, so first of what runs then
+            atexit.register(_exit_again)
+        self.server.reactor.stop()
 
     def _hang_up(self, number: int, frame: object) -> None:
         self.server.reactor.callFromThread(self.reload)

@@ -95,9 +95,11 @@ class Trail:
             self._traces.append((now, *_marks(stanza), (), worth, notes))
             return
         notes = record.notes
-        for place in record.places:
+        for place in record.places[:_NAMED]:
             if place.stanza.__class__ is not Wrapper:
                 notes.append((now, DELIVERED, place.session.full))
+        if (more := len(record.places) - _NAMED) > 0:  # of a room
+            notes.append((now, DELIVERED, f"{more} more"))
         record.afterwards.append(partial(record.note, DURABLE))
         ids = [(body.id, body.salt) for body in record.bodies] or [(record.id, record.salt)]
         if passing.session is None:  # it may be one that a session ended without
@@ -125,6 +127,7 @@ def _marks(stanza: Stanza) -> tuple[Mapping[str, str], bytes]:
     return attributes, origin
 
 
+_NAMED = 50  # sessions that a message went to, of which each has its line
 _NAMES = ("from", "to", "type", "id")
 
 

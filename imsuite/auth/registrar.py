@@ -35,6 +35,7 @@ class Registrar:
     tables: Iterable[Table] = ()
     iterations: int = ITERATIONS
     random: Callable[[int], bytes] = os.urandom
+    streams: Callable[[], Iterable[Any]] = tuple  # of clients, whether or not they are bound
 
     async def create(self, name: str, password: str, is_admin: bool = False) -> str:
         """Make an account and return its bare JID.
@@ -81,11 +82,46 @@ class Registrar:
         except ImsuiteError as why:
             return why
 
-    async def set_password(self, local: str, password: str) -> None:
-        """Change a password. Raises NoSuchAccount, InvalidPassword, TooBusy."""
+    async def set_password(self, local: str, password: str, spared: str = "") -> None:
+        """Change a password; who logged in with the old one has to do so again.
+
+        spared: full JID of the session in which it is changed. Raises NoSuchAccount,
+        InvalidPassword, TooBusy.
+        """
         await self.users.set_verifiers(local, await self._hash(password))
         self.limits.forget(local)  # who knew the old password has lost its known address
+        await self.end_sessions(local, StreamError("reset", "the password was changed"), spared)
         await self.host.switch(hooks.PASSWORD_CHANGED).tell(f"{local}@{self.host.domain}")
+
+    async def set_disabled(self, local: str, disabled: bool) -> None:
+        """Keep an account from logging in and end its sessions, or let it again.
+
+        Raises NoSuchAccount.
+        """
+        await self.users.set_disabled(local, disabled)
+        if disabled:
+            await self.end_sessions(
+                local, StreamError("not-authorized", "the account was disabled")
+            )
+
+    async def end_sessions(self, local: str, why: StreamError, spared: str = "") -> None:
+        """End what clients of an account have, also those that are about to bind a resource.
+
+        A session ends once what it was doing is done. spared: full JID of one that stays.
+        """
+        account = self.host.accounts.get(local)
+        for session in [] if account is None else list(account.sessions.values()):
+            if session.full == spared:
+                continue
+            waits = session.stream is None
+            session.end(why)
+            if waits:
+                await self.host.unbind(session)
+        for stream in self.streams():
+            owner = stream.account
+            unbound = stream.session is None and owner is not None
+            if unbound and owner.bare == f"{local}@{self.host.domain}":
+                stream.fail(why)
 
     async def delete(self, local: str, spared: Session | None = None) -> None:
         """Remove an account and all that belongs to it; its sessions end. Raises NoSuchAccount,

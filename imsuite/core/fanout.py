@@ -25,7 +25,17 @@ class Fan:
     can not be delivered at once. Nobody answers it with an error stanza then.
     """
 
-    __slots__ = ("_failed", "_head", "_host", "_record", "_sender", "_stanza", "_tail", "_waits")
+    __slots__ = (
+        "_behind",
+        "_failed",
+        "_head",
+        "_host",
+        "_record",
+        "_sender",
+        "_stanza",
+        "_tail",
+        "_waits",
+    )
 
     def __init__(
         self,
@@ -43,6 +53,7 @@ class Fan:
         self._head = stanza.raw[:place] + b" to="
         self._tail = stanza.raw[place:]
         self._waits: list[Awaitable[None]] | None = None
+        self._behind: Record | None = None  # what is sent after all that is not durable yet
         classify(stanza)  # what it is worth is found out once for all copies
 
     def send(self, to: str, written: bytes | None = None) -> None:
@@ -61,12 +72,27 @@ class Fan:
         copy.worth = stanza.worth
         session = self._host.router.sessions.get(to)
         if session is None:
-            if self._record is None:
-                self._host.send(copy)
-            else:
-                self._record.after(partial(self._host.send, copy))
+            self._send_away(to, copy)
+        else:
+            self._deliver(session, copy)
+
+    def _send_away(self, to: str, copy: Stanza) -> None:
+        """Send a copy to who has no session here."""
+        host = self._host
+        jid = parse(to)
+        if jid.resource and jid.domain in host.router.hosts:
+            if self._failed is not None:
+                self._failed(to, StanzaError("recipient-unavailable"))
             return
-        self._deliver(session, copy)
+        record = self._record or self._behind
+        if record is None:
+            if host.store.settled().called:
+                host.send(copy)
+                return
+            # what was sent there before waits for its commit, and this must not overtake it
+            record = self._behind = Record(host, None, host.store.ids)
+            record.refused = partial(_send_anyway, record)
+        record.after(partial(host.send, copy))
 
     def _deliver(self, session: Session, copy: Stanza) -> None:
         passing = Passing(copy, session.account, self._sender, None, session)
@@ -107,8 +133,17 @@ class Fan:
 
     def finished(self) -> Awaitable[None] | None:
         """Return what waits for handlers that wait, None if none does; before the record goes."""
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            self._host.store.append(behind)
         waits, self._waits = self._waits, None
         return None if waits is None else _all(waits)
+
+
+def _send_anyway(record: Record, why: Exception) -> None:
+    """Send what had to wait for others only, though those could not be kept."""
+    for function in record.afterwards:
+        function()
 
 
 async def _all(waits: list[Awaitable[None]]) -> None:

@@ -110,13 +110,18 @@ def on(
     kind: str | Iterable[str] = (),
     type: str | tuple[str | None, ...] | None = (),
     child: tuple[str, str] | Iterable[tuple[str, str]] = (),
+    but: str | tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """Step in at a hook; kind, type and child say which stanzas are of interest."""
+    """Step in at a hook; kind, type and child say which stanzas are of interest.
+
+    but: types of stanzas that are not.
+    """
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)
     types = type if isinstance(type, tuple) else (type,)
     pairs: Any = (child,) if _is_name(child) else child
     names = frozenset(f"{ns}}}{name}" for ns, name in pairs)
-    return _marked(On(hook, stage, Interest(frozenset(kinds), frozenset(types), names)))
+    others = frozenset((but,) if isinstance(but, str) else but)
+    return _marked(On(hook, stage, Interest(frozenset(kinds), frozenset(types), names, others)))
 
 
 def _is_name(value: object) -> bool:

@@ -166,13 +166,9 @@ class IArchive(Interface):
         """Return what `set_days` said of a bare JID."""
 
     def set_days(account: str, days: int | None) -> Awaitable[None]:
-        """Keep the messages of a bare JID for so many days, 0 for ever, None as the others'.
+        """Keep the messages of a bare JID for so many days, 0 for ever, None as the others'."""
 
-        Of a room as well.
-        """
-
-    # archives of those who are no accounts: rooms. owner: bare JID. Whoever calls these says who
-    # may; the archive does not ask.
+    # rooms; owner: bare JID. Whoever calls these says who may, the archive does not ask.
 
     def features() -> Iterable[str]:
         """Return what disco shows of a room whose messages are archived."""
@@ -180,21 +176,20 @@ class IArchive(Interface):
     def hold(owner: str, record: Any, stanza: Any, peer: Any, lasting: bool = True) -> Any:
         """Write a message down in a record; return it as a Stanza with its id (XEP-0359).
 
-        stanza: from the occupant, without `to`; peer: the JID of who really spoke; lasting: else
-        it stays for a day, for sessions that are resumed (XEP-0198), and no query finds it.
+        stanza: from the occupant, without `to`; peer: JID of who really spoke; lasting: else it
+        stays for a day, for sessions that are resumed (XEP-0198), and no query finds it.
         """
 
     def answer(request: Any, owner: str, sees: bool = False) -> Awaitable[Any]:
-        """Send what a query or a question about an archive asks for; return the answer.
+        """Send what a query, or a request for form or metadata, asks for; return the answer.
 
-        request: a Passing with <query/> (get or set) or <metadata/>; sees: the asker may know
-        who the occupants are. Raises StanzaError.
+        sees: the asker may know who the occupants are. Raises StanzaError.
         """
 
     def recent(owner: str, most: int, since: int = 0) -> Awaitable[list[tuple[int, int, bytes]]]:
-        """Return id, salt and raw of the latest so many messages, the oldest first.
+        """Return id, salt and raw of the last messages that new occupants hear, oldest first.
 
-        Without subjects, retractions and what was retracted. since: µs since 1970 UTC.
+        since: µs since 1970 UTC.
         """
 
     def find(owner: str, uid: str) -> Awaitable[Any]:
@@ -206,8 +201,7 @@ class IArchive(Interface):
     def bury(record: Any, found: Any, by: str, inner: bytes = b"") -> None:
         """Put a tombstone in the place of what `find` returned (XEP-0424 §4).
 
-        record: of the message that retracts it; by: the id attribute of that; inner: elements
-        for the tombstone (XEP-0425 §4).
+        record: of what retracts it; by: id attribute of that; inner: elements for the tombstone.
         """
 
     def abandon(owner: str) -> Awaitable[None]:
@@ -218,11 +212,9 @@ class IPush(Interface):
     """What tells the services of apps that something came (XEP-0357)."""
 
     def tell(accounts: Iterable[str], stanza: Any, id: int) -> None:
-        """Notify the devices of local accounts of a message that does not go to the accounts.
+        """Notify devices of local accounts (bare JIDs) of a message that does not go to these.
 
-        accounts: bare JIDs; those that have no such devices cost nothing. id: of the message, for
-        which each device is notified once. Devices whose client is there are left out, and
-        accounts that block the sender.
+        id: of the message, once for each device. Not where the client is there, or blocks.
         """
 
 
@@ -323,6 +315,9 @@ class INodes(Interface):
     def send_last(site: Any, to: Any, nodes: Iterable[str] | None = None) -> Awaitable[None]:
         """Send the last items of nodes, of all by default, to a full JID that has access."""
 
+    def authorize(passing: Any, site: Any) -> Awaitable[None]:
+        """Take the message in which an owner approves a subscription. Raises StanzaError."""
+
     def waiting(services: Iterable[str], names: Iterable[str]) -> Awaitable[Any]:
         """Return (service, node) of those nodes that have an item for who comes online."""
 
@@ -371,44 +366,27 @@ class INodeRules(Interface):
         """
 
 
+class INodeFollower(Interface):
+    """A feature that makes nodes for others, and changes them when those change (XEP-0470)."""
+
+    def about(site: Any, node: str) -> str | None:
+        """Return the node on which it depends who may know of one that is not there yet."""
+
+    def before_publish(site: Any, node: str, by: Any) -> Awaitable[None]:
+        """Make a node that somebody is about to publish to, if there should be one.
+
+        Raises StanzaError. The node is in nobody's turn.
+        """
+
+    def configured(site: Any, node: str, config: Any) -> Awaitable[None]:
+        """Know that a node has another NodeConfig, which is durable."""
+
+
 class IPep(Interface):
     """What gives every account its own nodes (XEP-0163)."""
 
     def site(account: Any) -> Any:
         """Return the ISite of an account."""
-
-
-class IVCards(Interface):
-    """The cards of accounts (XEP-0054)."""
-
-    def photo_hash(account: Any) -> str | None:
-        """Return the SHA-1 of the photo in the card of an account, in hexadecimal.
-
-        "" if there is none any more or the card has none, None if there never was a card. Does
-        not wait.
-        """
-
-    def set_photo(account: Any, image: Any, only: str | None = None) -> Awaitable[bool]:
-        """Put a rules.avatars.Image into the card of an account; None takes the photo away.
-
-        only: SHA-1 of the photo that must be there now, None for any. Tells whether the photo is
-        another one now. Raises StanzaError policy-violation if the card becomes too large.
-        """
-
-
-class IPrivateKeeper(Interface):
-    """A feature that keeps some element of the private storage elsewhere (XEP-0049)."""
-
-    private = Attribute("namespace and name of the element")
-
-    def adopt_private(account: Any, element: Any) -> Awaitable[None]:
-        """Take over what the private storage has of it from before. Raises StanzaError."""
-
-    def read_private(account: Any) -> Awaitable[Any]:
-        """Return the element, or None if there is none."""
-
-    def write_private(account: Any, element: Any, by: Any) -> Awaitable[None]:
-        """Keep the element that a full JID wrote; one without content is forgotten."""
 
 
 class ICommandDesk(Interface):
@@ -485,6 +463,19 @@ class IRooms(Interface):
 
     def load(bare: str) -> Awaitable[Any]:
         """Return a Room, loaded; None if there is none."""
+
+    def public(cursor: Any) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Yield the public rooms and their settings that are not the usual ones, by var."""
+
+    def affiliate(room: Any, bare: str, affiliation: Any, reason: str, by: str) -> Awaitable[None]:
+        """Give an address an Affiliation in its turn, and tell whom it concerns."""
+
+
+class IRoomDoor(Interface):
+    """A feature that may make members of those who knock at a room (XEP-0045 §7.2)."""
+
+    def open(passing: Any) -> Awaitable[None] | None:
+        """Return what has to be done before it is looked at whether somebody may enter, or None."""
 
 
 class IRoomSettings(Interface):

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imsuite.rules.traffic import Wait, classify
-from imsuite.xmpp.address import parse
-from imsuite.xmpp.stanza import Stanza, quoted
+from imsuite.xmpp.stanza import Stanza
 
 if TYPE_CHECKING:
     from imsuite.core.record import Body, Insert, Record
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 Row = tuple["Insert | str", tuple[Any, ...]]  # a statement and its values
 
+_TO = b"<message to='"  # as a copy of a room's message begins
 HELD = 1000  # stanzas that may wait for an inactive client; then all go
 HELD_BYTES = 262_144  # bytes that may
 
@@ -66,17 +66,16 @@ class Place:
     def source(self) -> Body | None:
         """What the archive of a room has, where the stanza is a copy of that and nothing else."""
         if self._source is None and self.record is not None:
-            attrs = self.stanza.attrs
-            if attrs.get("type") == "groupchat":
-                body = self.record.of(parse(attrs["from"]).bare)
-                if body is not None and body.tail is not None and self._is_copy(body.tail):
-                    self._source = body
+            body = self.record.shared
+            if body is not None and body.tail is not None and self._is_copy(body.tail):
+                self._source = body
         return self._source
 
     def _is_copy(self, tail: bytes) -> bool:
-        start = b"<%s to=%s" % (self.stanza.kind.encode(), quoted(self.session.full))
         raw = self.stanza.raw
-        return len(raw) == len(start) + len(tail) and raw.startswith(start) and raw.endswith(tail)
+        start = len(raw) - len(tail)
+        # a start tag, one attribute, and the rest as it is
+        return raw.startswith(_TO) and raw.endswith(tail) and raw.find(b"'", len(_TO)) == start - 1
 
     def restored(self, body: Body | None, source: Body | None = None) -> None:
         """Know what the archives had of it before a restart."""

@@ -212,7 +212,8 @@ class Register(StreamFeature):
         if not await self.host.users.verifiers(account.jid.local):
             raise StanzaError("not-allowed", text="the password is kept elsewhere")
         self._check_password(password)
-        await self._registered(self.host.registrar.set_password(account.jid.local, password))
+        changing = self.host.registrar.set_password(account.jid.local, password, session.full)
+        await self._registered(changing)
         self.log.info("{account} changed its password", account=account.bare)
 
     async def _remove(self, session: Session, request: Passing) -> None:

@@ -13,7 +13,15 @@ from twisted.words.xish.domish import Element
 from zope.interface import implementer
 
 from imsuite.core.feature import At, StreamFeature, on
-from imsuite.core.hooks import CAPS_CHANGED, OUTGOING, STARTED, UNBOUND, Passing, Stage
+from imsuite.core.hooks import (
+    CAPS_CHANGED,
+    OUTGOING,
+    RESUMED,
+    STARTED,
+    UNBOUND,
+    Passing,
+    Stage,
+)
 from imsuite.core.host import Host
 from imsuite.core.interfaces import ICaps, IDisco, IDiscoNodes, ISessionState, Table
 from imsuite.core.options import ge, option
@@ -100,6 +108,7 @@ class Caps(StreamFeature):
         self._clients: dict[Session, Client] = {}
         self._known: OrderedDict[Claim, Known] = OrderedDict()  # the latest used is the last
         self._asking: dict[Claim, dict[Session, None]] = {}  # who may still be asked, in order
+        self._thawed: list[tuple[Session, Claim]] | None = []  # until it is known what was known
         host.add_stream_feature(self)
 
     @cached_property
@@ -180,8 +189,18 @@ class Caps(StreamFeature):
         return None if client is None else list(attrs.astuple(client.known.claim))
 
     def thaw(self, session: Session, value: list[Any]) -> None:
-        """Know again what a restored session claims."""
-        self.claimed(session, Claim(*value))
+        """Know again what a restored session claims; nobody is there to be asked yet."""
+        if self._thawed is None:
+            self.claimed(session, Claim(*value))
+        else:
+            self._thawed.append((session, Claim(*value)))
+
+    @on(RESUMED)
+    def resumed(self, session: Session) -> None:
+        """Ask a client again that was not there to answer."""
+        client = self._clients.get(session)
+        if client is not None and client.silent:
+            self.claimed(session, client.known.claim)
 
     @on(UNBOUND)
     def gone(self, session: Session) -> None:
@@ -305,3 +324,7 @@ class Caps(StreamFeature):
             spec, hash, ver = key.split(" ")
             claim = Claim(spec, hash, ver, "")
             self._known[claim] = Known(claim, frozenset(json.loads(features)), used)
+        thawed, self._thawed = self._thawed or [], None
+        for session, claim in thawed:
+            if session not in self._clients and host.router.sessions.get(session.full) is session:
+                self.claimed(session, claim)

@@ -124,7 +124,7 @@ class Carbons(Feature):
         else:
             self._copy(passing, Direction.SENT, enabled, ())
 
-    @on(INCOMING, Stage.COPY, kind="message")
+    @on(INCOMING, Stage.COPY, kind="message", but="groupchat")
     def copy_received(self, passing: Passing) -> None:
         """§7: to all that do not get the message itself."""
         enabled = passing.account.kept[self._enabled.place]  # for every message: no call

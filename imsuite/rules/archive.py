@@ -27,11 +27,20 @@ from imsuite.xmpp import forms
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import StanzaError
-from imsuite.xmpp.stanza import Stanza, child, children, quoted, text_of, with_attributes
+from imsuite.xmpp.stanza import (
+    Stanza,
+    child,
+    children,
+    quoted,
+    text_of,
+    to_bytes,
+    with_attributes,
+)
 from imsuite.xmpp.times import format_datetime, parse_datetime
 
 NS_MAM = "urn:xmpp:mam:2"
 NS_FULLTEXT = "urn:xmpp:fulltext:0"
+NS_OCCUPANT = "urn:xmpp:occupant-id:0"
 NS_RETRACT = "urn:xmpp:message-retract:1"
 FULLTEXT = f"{{{NS_FULLTEXT}}}fulltext"  # XEP-0431 §3.1
 FIELDS = ("with", "start", "end", "before-id", "after-id", "ids", "include-groupchat")
@@ -51,6 +60,8 @@ class Flag(enum.IntFlag):
 
     SENT = 1  # by the owner
     GROUPCHAT = 2
+    QUIET = 4  # not told to who enters a room: a subject, reactions, a retraction
+    RETRACTED = 8  # a tombstone stands in its place
 
 
 # queries
@@ -63,7 +74,7 @@ class Query:
     peer: "with", bare or full; start, end: µs since 1970 UTC, both included; after, before: public
     ids, not included; ids: public ids, or None for all; groupchat: False to leave them out; words:
     of XEP-0431, each in the form of `searchable`, or None where nothing is searched; id: "queryid";
-    flipped: the newest result is sent first (§4.3.4).
+    flipped: the newest result is sent first (§4.3.4); nick: of who spoke, in the archive of a room.
     """
 
     peer: JID | None = None
@@ -76,11 +87,28 @@ class Query:
     words: tuple[str, ...] | None = None
     id: str | None = None
     flipped: bool = False
+    nick: str | None = None
 
     @property
     def everything(self) -> bool:
         """Nothing is left out of the time that it is about."""
-        return self.peer is None and self.ids is None and self.words is None and self.groupchat
+        filtered = (self.peer, self.ids, self.words, self.nick)
+        return self.groupchat and all(each is None for each in filtered)
+
+    def of_room(self, room: str, asker: JID, sees: bool) -> Query:
+        """Return what is asked of the archive of a room (§4.1.1, §6.1.2).
+
+        sees: the asker may know who its occupants are. Raises StanzaError forbidden where only that
+        would tell the answer.
+        """
+        peer = self.peer
+        if peer is None:
+            return self
+        if peer.bare == room:  # all that is in it comes from there
+            return attrs.evolve(self, peer=None, nick=peer.resource or None)
+        if not sees and peer.bare != asker.bare:
+            raise StanzaError("forbidden", text="whose nicknames are whose is not for you to know")
+        return attrs.evolve(self, peer=peer.to_bare())
 
 
 def parse_query(element: Element, searches: bool = True) -> Query:
@@ -325,17 +353,28 @@ def is_retracted_by(raw: bytes, id: str, author: str) -> bool:
     return author in (sender.bare, sender.full) and (_BODY in stanza.children or sealed(stanza))
 
 
-def tombstone(raw: bytes, retraction: str, moment: int) -> bytes:
+def tombstone(raw: bytes, retraction: str, moment: int, inner: bytes = b"") -> bytes:
     """Return what takes the place of a retracted message (§4).
 
-    retraction: id of the message that retracted it; moment: when, µs since 1970 UTC.
+    retraction: id of the message that retracted it; moment: when, µs since 1970 UTC; inner: whole
+    elements that say more, such as who moderates (XEP-0425 §4).
     """
     stanza = Stanza.parse(raw)
     kept = ("type", "from", "to", "id")
     start = with_attributes(b"<message/>", {name: stanza.attrs.get(name) for name in kept})
-    return b"%s><retracted xmlns=%s id=%s stamp=%s/></message>" % (
+    author = stanza.child(NS_OCCUPANT, "occupant-id") if stanza.type == "groupchat" else None
+    return b"%s>%s<retracted xmlns=%s id=%s stamp=%s%s</message>" % (
         start.removesuffix(b"/>"),
+        b"" if author is None else to_bytes(author),  # XEP-0425 §4: whose it was
         quoted(NS_RETRACT),
         quoted(retraction),
         quoted(format_datetime(moment)),
+        b">%s</retracted>" % inner if inner else b"/>",
     )
+
+
+def replayed(stanza: Stanza) -> bool:
+    """Tell whether who enters a room is told of a message of its past (XEP-0045 §7.2.13)."""
+    if _RETRACT in stanza.children or _RETRACTED in stanza.children:
+        return False
+    return _BODY in stanza.children or sealed(stanza)

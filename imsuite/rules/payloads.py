@@ -66,6 +66,7 @@ CALL_END = Payload("the end of a call (XEP-0353 §3.7)",      True,  True,  _HOL
 CALL_INVITE = Payload("an invitation to a call (XEP-0482)",  True,  True,  _NOW,  True)
 DIRECT = Payload("a direct invitation (XEP-0249 §2)",        True,  False, _NOW,  True)
 MEDIATED = Payload("a mediated invitation (XEP-0045 §7.8)",  True,  False, _NOW,  True)
+MENTION = Payload("a mention in a room (XEP-0452 §3.2)",     True,  False, _NOW,  True)
 BODY = Payload("a body",                                     True,  True,  _NOW,  True)
 ROOM_SUBJECT = Payload("a room's subject (XEP-0045 §8.1)",   True,  True,  _NOW,  False)
 SUBJECT = Payload("a subject",                               True,  True,  _NOW,  True)
@@ -104,6 +105,7 @@ PAYLOADS: dict[str, Payload] = {
     f"{_CALL_INVITES}}}reject": CALL,
     f"{_CALL_INVITES}}}left": CALL_END,
     f"{CONFERENCE}}}x": DIRECT,
+    "urn:xmpp:mmn:0}mentions": MENTION,
     f"{NS.CLIENT}}}body": BODY,
     f"{NS.CLIENT}}}subject": SUBJECT,
     "http://jabber.org/protocol/xhtml-im}html": XHTML,

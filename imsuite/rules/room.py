@@ -55,21 +55,6 @@ def compared(nick: str) -> str:
     return key
 
 
-def nick_conflict(
-    nick: str, bare: str, taken: Mapping[str, str], reserved: Mapping[str, str]
-) -> StanzaError | None:
-    """Return why somebody may not have a nickname, None who may (§7.2.8, §7.6, §7.12).
-
-    bare: JID of who wants it; taken: by `compared` the bare JIDs of those who have them in the
-    room; reserved: the same of those who registered them.
-    """
-    key = compared(nick)
-    for names in (taken, reserved):
-        if names.get(key, bare) != bare:
-            return StanzaError("conflict", text="the nickname belongs to somebody else")
-    return None
-
-
 def may_enter(
     config: Config, affiliation: Affiliation, password: str | None, occupants: int, spare: int = 20
 ) -> StanzaError | None:

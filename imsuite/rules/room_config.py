@@ -7,17 +7,20 @@ A setting is one value with everything that follows from it. Those of XEP-0045 a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import imsuite._compat  # noqa: F401  makes wokkel importable
 
 import attrs
+
+# isort: split
+
 from twisted.words.xish.domish import Element
+from wokkel.data_form import Field, Form
 
 from imsuite.rules.affiliations import Lists, Role
 from imsuite.xmpp import forms
 from imsuite.xmpp.errors import StanzaError
-
-if TYPE_CHECKING:
-    from wokkel.data_form import Field, Form
 
 NS_ROOMCONFIG = "http://jabber.org/protocol/muc#roomconfig"
 NS_ROOMINFO = "http://jabber.org/protocol/muc#roominfo"

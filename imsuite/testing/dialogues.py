@@ -25,6 +25,7 @@ _FRIENDS = re.compile(rf"({_NAME}) and ({_NAME}) are friends")
 _ACCOUNT = re.compile(r"(\S+@\S+) is an account")
 _DECLARED = re.compile(rf"({_NAME}) = (\S.*)")
 _STATE = re.compile(rf"({_NAME}) is (offline|unavailable)")
+_ADMIN = re.compile(rf"({_NAME}) is an administrator")
 _ACT = re.compile(rf"({_NAME}) (logs in|logs out|vanishes|secures|connects)")
 _SAYS = re.compile(rf"({_NAME}): (.*)", re.DOTALL)
 _EXPECTS = re.compile(rf"> ({_NAME}): (.*)", re.DOTALL)
@@ -40,13 +41,15 @@ class Speaker:
     """A client of a dialogue.
 
     jid: its full JID, or None for a bare stream; secure: of a bare stream, TLS is on;
-    state: "available", "unavailable" (bound, without presence) or "offline" at the beginning.
+    state: "available", "unavailable" (bound, without presence) or "offline" at the beginning;
+    admin: its account administers its domain.
     """
 
     name: str
     jid: str | None
     secure: bool = False
     state: str = "available"
+    admin: bool = False
 
     @property
     def bare(self) -> str:
@@ -209,6 +212,7 @@ class _Parser:
             (_FRIENDS, self._are_friends),
             (_ACCOUNT, self._is_account),
             (_STATE, self._is),
+            (_ADMIN, self._is_admin),
             (_DECLARED, self._declares),
         ]
         for form, take in forms:
@@ -247,6 +251,10 @@ class _Parser:
     def _is(self, number: int, name: str, state: str) -> None:
         self._only_before(number)
         self._speakers[name] = attrs.evolve(self._client(number, name), state=state)
+
+    def _is_admin(self, number: int, name: str) -> None:
+        self._only_before(number)
+        self._speakers[name] = attrs.evolve(self._client(number, name), admin=True)
 
     # the conversation
 

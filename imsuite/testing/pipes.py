@@ -115,8 +115,8 @@ class Stage(Protocol):
 
     patient: bool
 
-    def add_account(self, bare: str, password: str) -> None:
-        """Make an account."""
+    def add_account(self, bare: str, password: str, admin: bool = False) -> None:
+        """Make an account. admin: it administers its domain."""
 
     def connect(self, domain: str, secure: bool) -> Pipe:
         """Return a new connection on which nothing was said, or only what STARTTLS needs."""
@@ -133,9 +133,9 @@ class MemoryStage:
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
 
-    def add_account(self, bare: str, password: str) -> None:
+    def add_account(self, bare: str, password: str, admin: bool = False) -> None:
         """Make an account."""
-        self._server.account(bare, password)
+        self._server.account(bare, password, admin)
 
     def connect(self, domain: str, secure: bool) -> MemoryPipe:
         """Return a new connection."""

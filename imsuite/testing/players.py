@@ -167,8 +167,9 @@ class _Run:
         """Make the accounts and friends, and log in who is online."""
         dialogue = self._dialogue
         accounts = [s.bare for s in dialogue.speakers.values() if s.jid] + [*dialogue.accounts]
+        admins = {s.bare for s in dialogue.speakers.values() if s.admin}
         for bare in dict.fromkeys(accounts):
-            self._stage.add_account(bare, PASSWORD)
+            self._stage.add_account(bare, PASSWORD, bare in admins)
         for one, other in dialogue.friends:
             self._introduce(dialogue.speakers[one], dialogue.speakers[other])
         for speaker in dialogue.speakers.values():

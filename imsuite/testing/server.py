@@ -78,15 +78,15 @@ class TestServer:
     def __repr__(self) -> str:
         return f"<TestServer {self.domain} on {self.host}:{self.port}>"
 
-    def account(self, name: str, password: str | None = None) -> TestAccount:
+    def account(self, name: str, password: str | None = None, admin: bool = False) -> TestAccount:
         """Make an account. name: its localpart on the first domain, or its bare JID.
 
-        Raises AccountExists.
+        admin: it administers its domain. Raises AccountExists.
         """
         jid = parse(name if "@" in name else f"{name}@{self.domain}")
         password = secrets.token_urlsafe(12) if password is None else password
         registrar = self.service.hosts[jid.domain].registrar
-        self.run(registrar.create, jid.local, password)
+        self.run(registrar.create, jid.local, password, admin)
         return TestAccount(jid.bare, password)
 
     def ssl_context(self) -> ssl.SSLContext:
@@ -100,9 +100,9 @@ class TestServer:
 
     # a Stage, for dialogues
 
-    def add_account(self, bare: str, password: str) -> None:
+    def add_account(self, bare: str, password: str, admin: bool = False) -> None:
         """Make an account."""
-        self.account(bare, password)
+        self.account(bare, password, admin)
 
     def connect(self, domain: str, secure: bool) -> TCPPipe:
         """Return a new connection, secured by STARTTLS if wanted."""

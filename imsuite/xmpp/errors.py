@@ -71,7 +71,8 @@ class StanzaError(ImsuiteError):
     by default what the RFC recommends; text: for people, may be shown to the sender;
     app: (namespace, name) of an application-specific condition, or None; feature: attribute of
     that condition, which names what is not supported (XEP-0060 §6.1.3.10), or None; by: who
-    found the error, if that is not the address the stanza was sent to.
+    found the error, if that is not the address the stanza was sent to; uri: with "gone" and
+    "redirect", where it is now (RFC 6120 §8.3.3.5).
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class StanzaError(ImsuiteError):
         app: tuple[str, str] | None = None,
         feature: str | None = None,
         by: str | None = None,
+        uri: str | None = None,
     ) -> None:
         super().__init__(condition, text)
         self.by = by
@@ -90,6 +92,7 @@ class StanzaError(ImsuiteError):
         self.text = text
         self.app = app
         self.feature = feature
+        self.uri = uri
 
 
 class StreamError(ImsuiteError):

@@ -28,6 +28,7 @@ _ESCAPES = {
     ord("\n"): "&#10;",
     ord("\r"): "&#13;",
 }
+_ENTERS = "http://jabber.org/protocol/muc}x"
 _START_TAG = re.compile(rb"""<[^\s/>]+((?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>""")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
 
@@ -281,11 +282,13 @@ def result(request: Stanza, payload: Element | None = None) -> Stanza:
 
 
 def error(request: Stanza, why: StanzaError, by: str | None = None) -> Stanza:
-    """Return the error that answers a stanza (RFC 6120 §8.3), without its payload.
+    """Return the error that answers a stanza (RFC 6120 §8.3), without most of its payload.
 
     by: who found the error, if that is not the address the stanza was sent to.
     """
     inner = b"<%s xmlns='%s'/>" % (why.condition.encode(), NS.STANZAS.encode())
+    if why.uri is not None:
+        inner = b"%s>%s</%s>" % (inner[:-2], escaped(why.uri), why.condition.encode())
     if why.text:
         inner += b"<text xmlns='%s' xml:lang='en'>%s</text>" % (
             NS.STANZAS.encode(),
@@ -299,7 +302,12 @@ def error(request: Stanza, why: StanzaError, by: str | None = None) -> Stanza:
     attrs = _swapped(request, "error")
     if not _is_address(attrs["from"]):
         attrs["from"] = None  # what is no address can not be where the error comes from
-    return make(request.kind, attrs, inner, f"{NS.CLIENT}}}error")
+    names = [f"{NS.CLIENT}}}error"]
+    if request.kind == "presence" and _ENTERS in request.children:
+        # XEP-0045 §7.2: clients know by it what it was that failed
+        inner = b"<x xmlns='http://jabber.org/protocol/muc'/>" + inner
+        names.insert(0, _ENTERS)
+    return make(request.kind, attrs, inner, *names)
 
 
 def _is_address(text: str | None) -> bool:

@@ -4,7 +4,15 @@ import attrs
 import pytest
 
 from imsuite.app.account_commands import NewAccount, NewAccounts
-from imsuite.app.command import Needs, NoArguments, Result, WrongArguments, command, read
+from imsuite.app.command import (
+    Needs,
+    NoArguments,
+    Result,
+    WrongArguments,
+    argument,
+    command,
+    read,
+)
 from imsuite.app.commands import ALL, COMMANDS, interest
 from imsuite.core.hooks import Interest
 
@@ -59,6 +67,20 @@ def test_every_command_says_what_it_does_and_takes():
         assert each.doc.endswith(".")
         assert each.columns
         assert all(field.metadata["doc"] for field in attrs.fields(each.arguments))
+
+
+def test_arguments_say_what_a_form_needs():
+    @attrs.frozen
+    class Given:
+        often: int = argument(1, "How often.", least=1, most=9)
+        how: str = argument("well", "In which way.", choices=("well", "badly"))
+
+    marks = attrs.fields_dict(Given)["often"].metadata
+    assert (marks["least"], marks["most"], marks["doc"]) == (1, 9, "How often.")
+    assert attrs.fields_dict(Given)["how"].metadata["choices"] == ("well", "badly")
+    for given in ({"often": 0}, {"often": 10}, {"how": "oddly"}):
+        with pytest.raises(WrongArguments):
+            read(Given, given)
 
 
 def test_interest_in_words():

@@ -93,7 +93,7 @@ def test_an_answer_is_one_line(link):
         (b"[" * 100_000 + b"\n", "the request is not JSON"),
         (b"[]\n", "a request is an object with command and arguments"),
         (b'{"command": 1}\n', "a request is an object with command and arguments"),
-        (b'{"command": "user"}\n', "there is no command 'user'; did you mean \"users\"?"),
+        (b'{"command": "usersx"}\n', "there is no command 'usersx'; did you mean \"users\"?"),
         (b'{"command": "users", "arguments": {"x": 1}}\n', "there is no argument x"),
         (b'{"command": "users", "arguments": {"\\ud800": 1}}\n', "there is no argument \ud800"),
         (b'{"command": "users", "arguments": {"limit": true}}\n', "limit must be a whole number"),

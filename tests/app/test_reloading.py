@@ -9,6 +9,7 @@ from imsuite.auth.secrets import PasswordOptions
 from imsuite.streams.certificates import CertificateError
 from imsuite.streams.clients import StreamOptions
 from imsuite.testing.server import _call, serve
+from imsuite.xmpp.address import parse
 from tests.app.pems import pem
 
 
@@ -47,6 +48,17 @@ def test_streams(service):
     assert service.clients.options.rate == 9
     assert service.clients.limits.stanza_bytes == 20_000
     assert service.clients.limits_before.stanza_bytes == 5000
+
+
+def test_administrators_that_the_configuration_names(service):
+    hosts = {"example.org": HostOptions(admins=("nurse@example.net",))}
+    told = reload(service, hosts=hosts)
+    assert [effect for _, effect in told] == [AT_ONCE]
+    assert service.hosts["example.org"].users.administers(parse("nurse@example.net/kitchen"))
+    assert [effect for _, effect in reload(service, hosts={"example.org": HostOptions()})] == [
+        AT_ONCE
+    ]
+    assert not service.hosts["example.org"].users.administers(parse("nurse@example.net"))
 
 
 def test_what_was_not_taken_is_told_again(service):

@@ -92,3 +92,16 @@ def test_loads_of_a_profile_stand_together():
     """Servers of a profile are started once in a round."""
     profiles = [load.profile for load in LOADS.values()]
     assert len([*itertools.groupby(profiles)]) == len(set(profiles))
+
+
+def test_our_default_is_compared_with_theirs():
+    """Rooms have archives by default here, and none there."""
+    measurements = [
+        measured("room-300-archive", "imsuite", cpu=6.0),
+        measured("room-300-archive", "ejabberd", cpu=40.0),
+        measured("room-300", "ejabberd", cpu=10.0),
+    ]
+    alike, default = (one for one in judge(measurements) if one.value is not None)
+    assert alike.passed
+    assert default.value == 0.6
+    assert "peer in room-300" in str(default.target)

@@ -34,6 +34,9 @@ def step(handler, stage=Stage.GUARD, **interest):
         ({"children": {"a}b"}}, ("message", None, ("x}y", "a}b")), True),
         ({"children": {"a}b"}}, ("message", None, ("a}c",)), False),
         ({"kinds": {"iq"}, "children": {"a}b"}}, ("message", None, ("a}b",)), False),
+        ({"others": {"groupchat"}}, ("message", "chat", ()), True),
+        ({"others": {"groupchat"}}, ("message", None, ()), True),
+        ({"others": {"groupchat"}, "kinds": {"message"}}, ("message", "groupchat", ()), False),
     ],
 )
 def test_interest_is_kind_and_type_and_one_of_the_children(interest, shape, wanted):

@@ -16,6 +16,7 @@ from tests.helpers import holds, iq_error
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
+OWN = ["conference.example.org", "pubsub.example.org"]  # rooms and nodes
 
 
 def ask(client, ns, to=None, node=None):
@@ -41,7 +42,7 @@ class Talkative(Feature):
     advertises = {At.HOST: ("urn:at-host",), At.ACCOUNT: ("urn:at-account",)}
 
     def identities(self, at):
-        return [("pubsub", "pep", None)] if at is not At.HOST else []
+        return [("gateway", "pep", None)] if at is not At.HOST else []
 
     def forms(self, at):
         return [forms.make("result", "urn:form", [forms.field("text-single", "a", "b")])]
@@ -160,21 +161,30 @@ def test_services_are_items_of_the_domain_they_belong_to(server, romeo):
     """§4.1: below the domain; those below no host belong to all."""
     for domain in ("echo.example.org", "news.example.net"):
         server.router.services[domain] = server.router.hosts["example.org"]
-    assert items(ask(romeo, ITEMS, "example.org")) == ["echo.example.org", "news.example.net"]
+    assert items(ask(romeo, ITEMS, "example.org")) == [
+        "conference.example.org",
+        "echo.example.org",
+        "news.example.net",
+        "pubsub.example.org",
+    ]
 
 
 @pytest.mark.server(domains=("example.org", "sub.example.org"))
 def test_services_of_another_host_are_its_own(server, romeo):
     """§4.1"""
     server.router.services["echo.sub.example.org"] = server.host
-    assert items(ask(romeo, ITEMS, "example.org")) == []
-    assert items(ask(romeo, ITEMS, "sub.example.org")) == ["echo.sub.example.org"]
+    assert items(ask(romeo, ITEMS, "example.org")) == OWN
+    assert items(ask(romeo, ITEMS, "sub.example.org")) == [
+        "conference.sub.example.org",
+        "echo.sub.example.org",
+        "pubsub.sub.example.org",
+    ]
 
 
 @pytest.mark.server(options={"disco": {"items": ("Conference.example.com",)}})
 def test_further_items_are_an_option(romeo):
     """§4.1"""
-    assert items(ask(romeo, ITEMS, "example.org")) == ["conference.example.com"]
+    assert items(ask(romeo, ITEMS, "example.org")) == [*OWN, "conference.example.com"]
 
 
 def test_items_of_the_option_are_addresses():
@@ -187,7 +197,7 @@ def test_features_say_more(romeo):
     """§3.1; XEP-0128 §2: identities, features and forms of other specifications."""
     answer = ask(romeo, INFO, "example.org")
     assert "urn:at-host" in features(answer)
-    assert "pubsub" not in answer
+    assert "gateway" not in answer
     assert holds(
         answer,
         f"<iq><query xmlns='{INFO}'><x xmlns='jabber:x:data' type='result'>"
@@ -195,7 +205,7 @@ def test_features_say_more(romeo):
         "<field var='a'><value>b</value></field></x></query></iq>",
     )
     own = ask(romeo, INFO)
-    assert holds(own, f"<iq><query xmlns='{INFO}'><identity category='pubsub'/></query></iq>")
+    assert holds(own, f"<iq><query xmlns='{INFO}'><identity category='gateway'/></query></iq>")
     assert not {"urn:at-host", "urn:at-account"} & features(own)
 
 
@@ -210,7 +220,7 @@ def test_features_have_nodes(romeo):
         f"<iq type='result'><query xmlns='{ITEMS}' node='waits'>"
         "<item jid='example.org' node='inner' name='Name &amp; more'/></query></iq>",
     )
-    assert items(ask(romeo, ITEMS, "example.org")) == ["other.example.net"]
+    assert items(ask(romeo, ITEMS, "example.org")) == [*OWN, "other.example.net"]
 
 
 def test_queries_of_another_type_are_refused(romeo):

@@ -3,7 +3,7 @@
 import pytest
 
 from imsuite.core.hooks import ROOM_CHANGED, ROOM_LEFT
-from imsuite.rules.affiliations import Affiliation
+from imsuite.rules.affiliations import Affiliation, Role
 from imsuite.store.dialect import StoreFull
 from imsuite.testing.memory import MemoryServer, now
 from imsuite.xmpp.stanza import child, children, text_of
@@ -321,6 +321,17 @@ def test_who_ceased_long_ago_is_forgotten(server, room, romeo):
     server.advance(31 * 86_400)
     asked(romeo, f"<item jid='{JULIET}' affiliation='member'/>")
     assert kept() == [(JULIET, "member"), (ROMEO, "owner")]
+
+
+def test_nobody_inherits_what_an_account_was(server, room, romeo, juliet):
+    """XEP-0077 §3.2: a new account of the name of one that was removed is nothing to the room."""
+    asked(romeo, f"<item jid='{JULIET}' affiliation='admin' nick='Capulet'/>")
+    juliet.says("<iq type='set' id='r'><query xmlns='jabber:iq:register'><remove/></query></iq>")
+    assert room.affiliation(JULIET) is Affiliation.NONE
+    assert room.reserved_for("capulet") is None
+    again = server.login(f"{JULIET}/balcony")
+    enters(again)
+    assert room.find("balcony").role is Role.PARTICIPANT
 
 
 # hooks

@@ -1,8 +1,14 @@
 """XEP-0054: vcard-temp."""
 
+from base64 import b64encode
+
 import pytest
 
 from imsuite.core.feature import At
+from imsuite.core.keeping import IVCards
+from imsuite.rules.avatars import Image
+from imsuite.testing.memory import now
+from imsuite.xmpp.errors import StanzaError
 from tests.helpers import holds, iq_error
 
 CARD = "<vCard xmlns='vcard-temp'><FN>Romeo Montague</FN><PHOTO><BINVAL>{}</BINVAL></PHOTO></vCard>"
@@ -13,7 +19,7 @@ GET_OF = "<iq type='get' id='g' to='{}'><vCard xmlns='vcard-temp'/></iq>"
 
 def test_own_card_comes_back(romeo):
     """§3.1, §3.2"""
-    (stored,) = romeo.says(SET.format(CARD.format("AAAA")))
+    *_, stored = romeo.says(SET.format(CARD.format("AAAA")))
     assert holds(stored, "<iq type='result' id='s'/>")
     (answer,) = romeo.says(GET)
     assert holds(answer, f"<iq type='result' id='g'>{CARD.format('AAAA')}</iq>")
@@ -112,3 +118,57 @@ def test_support_is_advertised(host):
     """§4"""
     for at in (At.HOST, At.ACCOUNT, At.SELF):
         assert "vcard-temp" in host.advertised(at)
+
+
+PNG = Image(b"\x89PNG\r\n\x1a\n a picture", "image/png")
+
+
+def vcards(host, romeo):
+    """Return the feature, and romeo's account."""
+    return host.find_feature(IVCards), romeo.session.account
+
+
+def test_another_feature_puts_a_photo_in(host, romeo, juliet):
+    """XEP-0398 §3.1: the rest of the card stays, and the hash is known at once."""
+    romeo.says(SET.format(CARD.format("AAAA")))
+    cards, account = vcards(host, romeo)
+    assert now(cards.set_photo(account, PNG)) is True
+    assert cards.photo_hash(account) == PNG.id
+    (answer,) = juliet.says(GET_OF.format("romeo@example.org"))
+    assert holds(answer, f"<iq type='result'>{CARD.format(b64encode(PNG.data).decode())}</iq>")
+    assert answer.count("<PHOTO>") == 1
+    assert now(cards.set_photo(account, PNG)) is False
+
+
+def test_photo_may_be_all_there_is(host, romeo):
+    """XEP-0398 §3.1: the card is made, and goes with the photo."""
+    cards, account = vcards(host, romeo)
+    assert cards.photo_hash(account) is None
+    assert now(cards.set_photo(account, PNG)) is True
+    assert "BINVAL" in romeo.says(GET)[-1]
+    assert now(cards.set_photo(account, None, only="0" * 40)) is False
+    assert now(cards.set_photo(account, None, only=PNG.id)) is True
+    assert cards.photo_hash(account) == ""
+    assert holds(romeo.says(GET)[-1], iq_error("g", "item-not-found"))
+
+
+@pytest.mark.server(options={"vcard": {"largest": 1024}})
+def test_photo_that_makes_a_card_too_large_is_refused(host, romeo):
+    """§3.2: the card stays as it was."""
+    romeo.says(SET.format(CARD.format("AAAA")))
+    cards, account = vcards(host, romeo)
+    with pytest.raises(StanzaError) as caught:
+        now(cards.set_photo(account, Image(bytes(1000))))
+    assert caught.value.condition == "policy-violation"
+    assert "AAAA" in romeo.says(GET)[-1]
+
+
+def test_hash_is_known_after_a_restart(server, host, romeo):
+    """XEP-0398 §4"""
+    cards, account = vcards(host, romeo)
+    now(cards.set_photo(account, PNG))
+    romeo.closes()
+    host.forget("romeo")
+    again = now(host.account("romeo"))
+    assert again is not account
+    assert cards.photo_hash(again) == PNG.id

@@ -325,6 +325,23 @@ def test_password_is_changed(server, stanza):
     assert not juliet.gone
 
 
+def test_other_sessions_end_with_the_password(server):
+    """§3.3; RFC 6120 §4.9.3.16: who logged in with the old one has to do so again."""
+    juliet = server.login("juliet@example.org/balcony")
+    chamber = server.login("juliet@example.org/chamber")
+    waiting = server.login("juliet@example.org/garden")
+    waiting.says("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+    waiting.vanishes()
+    assert "juliet@example.org/garden" in server.router.sessions
+    now(server.host.users.set_verifiers("juliet", "verifiers"))
+    juliet.says(SET.format("juliet", PASSWORD))
+    assert not juliet.gone
+    assert chamber.gone
+    reset = "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+    assert holds(chamber.received[-1], reset)
+    assert list(server.router.sessions) == ["juliet@example.org/balcony"]
+
+
 @pytest.mark.parametrize(
     ("name", "password", "condition"),
     [

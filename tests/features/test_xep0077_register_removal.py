@@ -100,6 +100,8 @@ def test_open_requests_are_taken_back(server, romeo, juliet):
 
 
 # what a client does so that each feature has something of its account: by config word
+HALL = "hall@conference.example.org"
+NS_TOKENS = "urn:xmpp:muc-token-invite:0"
 TRACES = {
     "roster": (
         "<iq type='set' id='1'><query xmlns='jabber:iq:roster'>"
@@ -127,6 +129,45 @@ TRACES = {
         "<iq type='set' id='8'><enable xmlns='urn:xmpp:push:0' jid='push.example.com' node='n'/>"
         "</iq>",
     ),
+    "pubsub": (
+        *(
+            "<iq type='set' id='10'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+            f"<create node='{node}'/></pubsub></iq>"
+            for node in ("here", "gone")
+        ),
+        "<iq type='set' id='11'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>"
+        "<delete node='gone'><redirect uri='xmpp:example.net'/></delete></pubsub></iq>",
+        "<iq type='set' id='12'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+        "<subscribe node='here' jid='{jid}'/><options><x xmlns='jabber:x:data' type='submit'>"
+        "<field var='pubsub#expire'><value>2030-01-01T00:00:00Z</value></field></x></options>"
+        "</pubsub></iq>",
+        "<iq type='set' id='13' to='pubsub.example.org'>"
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><create/></pubsub></iq>",
+    ),
+    "avatars": (
+        *(
+            "<iq type='set' id='9'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+            f"<publish node='urn:xmpp:avatar:{node}'>"
+            f"<item id='4caece539b039b16e16206ea2478f8c5ffb2ca05'>{payload}</item></publish>"
+            "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+            "<value>http://jabber.org/protocol/pubsub#publish-options</value></field>"
+            "<field var='pubsub#access_model'><value>open</value></field></x></publish-options>"
+            "</pubsub></iq>"
+            for node, payload in (
+                ("data", "<data xmlns='urn:xmpp:avatar:data'>iVBORw0KGgo=</data>"),
+                (
+                    "metadata",
+                    "<metadata xmlns='urn:xmpp:avatar:metadata'><info type='image/png' bytes='8'"
+                    " id='4caece539b039b16e16206ea2478f8c5ffb2ca05'/></metadata>",
+                ),
+            )
+        ),
+    ),
+    "bookmarks": (
+        "<iq type='set' id='10'><query xmlns='jabber:iq:private'>"
+        "<storage xmlns='storage:bookmarks'><conference jid='room@conference.example.com'/>"
+        "</storage></query></iq>",
+    ),
     "management": (  # what came after that was not acknowledged
         "<enable xmlns='urn:xmpp:sm:3' resume='true'/>",
         "<message><body>another note</body></message>",
@@ -148,13 +189,28 @@ def shown(cell):
     return cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)
 
 
+def admits(owner, bare):
+    """Let somebody make an admin of an account in a room that lasts."""
+    owner.says(
+        f"<presence to='{HALL}/Paris'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        f"<iq type='set' id='1' to='{HALL}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+        "<x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_persistentroom'>"
+        "<value>1</value></field></x></query></iq>"
+        f"<iq type='set' id='2' to='{HALL}'><query xmlns='http://jabber.org/protocol/muc#admin'>"
+        f"<item jid='{bare}' affiliation='admin'/></query></iq>"
+    )
+
+
 def leave_traces(server, jid, paris):
     """Let somebody use every feature that keeps something, and log out and in again."""
     client = server.login(jid)
     befriend(client, paris)
     for stanzas in TRACES.values():
         for stanza in stanzas:
-            assert not fitting(client.says(stanza), "<iq type='error'/>")
+            said = stanza.replace("{jid}", client.jid.bare)
+            assert not fitting(client.says(said), "<iq type='error'/>")
+    admits(paris, client.jid.bare)
+    client.says(f"<iq type='set' id='14' to='{HALL}'><request xmlns='{NS_TOKENS}'/></iq>")
     archive = server.host.find_feature(IArchive)
     now(archive.set_days(str(client.jid.bare), 30))
     client.closes()
@@ -175,7 +231,7 @@ def test_removal_removes_everything(server, host):
         "<message to='romeo@example.org'><body>Turn, villain.</body>"
         "<no-permanent-store xmlns='urn:xmpp:hints'/></message>"
     )
-    now(host.registrar.set_password("romeo", "wherefore art"))
+    now(host.registrar.set_password("romeo", "wherefore art", romeo.jid.full))
 
     filled = rows(host)
     owned = {

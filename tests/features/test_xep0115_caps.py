@@ -9,10 +9,11 @@ from imsuite.core.hooks import CAPS_CHANGED, Passing
 from imsuite.core.interfaces import ICaps
 from imsuite.features.xep0115_caps import MOST_ASKED, NODE
 from imsuite.rules.caps import ver1
-from imsuite.testing.memory import MemoryTls, now
+from imsuite.testing.memory import MemoryServer, MemoryTls, now
 from imsuite.xmpp.build import build
 from imsuite.xmpp.stanza import Stanza
 from tests.helpers import fitting, holds, iq_error, value
+from tests.managed import Managed
 
 INFO = "http://jabber.org/protocol/disco#info"
 CAPS = "http://jabber.org/protocol/caps"
@@ -301,6 +302,31 @@ def test_known_caps_survive_a_restart(server, romeo):
     fresh.announced(_passing(romeo))
     assert MUC in fresh.features(romeo.session)
     assert queries(romeo) == []
+
+
+def test_restored_session_is_not_asked_what_is_known():
+    """§8.2, XEP-0198 §5: its client may not be there to answer."""
+    server = MemoryServer()
+    romeo = Managed(server, "romeo@example.org/orchard")
+    romeo.client.says(presence())
+    answer(romeo.client, *queries(romeo.client))
+    romeo.asks()
+    second = server.restart()
+    assert MUC in second.host.find_feature(ICaps).features(second.router.sessions[romeo.jid.full])
+    second.stop()
+
+
+def test_client_that_was_away_is_asked_again_when_it_is_back(server):
+    """XEP-0198 §5: it could not answer in time."""
+    romeo = Managed(server, "romeo@example.org/orchard")
+    romeo.client.says(presence())
+    romeo.vanishes()
+    server.advance(30)
+    assert romeo.resumes().kind == "resumed"
+    asked = [text for text in romeo.got if holds(text, QUERY)]
+    assert len(asked) == 2
+    answer(romeo.client, asked[-1])
+    assert MUC in known(romeo.client)
 
 
 def _passing(client):

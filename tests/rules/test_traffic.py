@@ -57,6 +57,7 @@ CONTENT = {
     "xhtml": "<html xmlns='http://jabber.org/protocol/xhtml-im'/>",
     "event": "<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='a'/></event>",
     "attention": "<attention xmlns='urn:xmpp:attention:0'/>",
+    "mention": "<mentions xmlns='urn:xmpp:mmn:0'/>",
     "unknown": "<a xmlns='urn:a'/>",
     "mam": "<result xmlns='urn:xmpp:mam:2' id='a'/>",
     "private": "<private xmlns='urn:xmpp:carbons:2'/>",
@@ -168,6 +169,7 @@ TABLE = """
 0060 7     | -         | event, body                | archive, offline, carbon, push | now
 0224 2     | headline  | attention                  |                                | now
 0224 2     | chat      | attention                  | offline, carbon, push          | now
+0452 3.2   | -         | mention                    | archive, offline, push         | now
 
 0280 6.1   | chat      | body, private              | archive, offline, push         | now
 0280 6.1   | -         | displayed, private         | archive, offline               | hold
@@ -210,7 +212,8 @@ def test_what_a_message_is_worth(row):
 # of what is said to all occupants of a room, all that stays in their sight
 ROOM = set(CONTENT) - {
     "empty", "hollow", "thread", "id", "state", "request", "markable", "reply", "direct",
-    "mediated", "decline", "occupant", "event", "attention", "unknown", "mam", "private",
+    "mediated", "mention", "decline", "occupant", "event", "attention", "unknown", "mam",
+    "private",
     "no-copy", "no-store", "no-permanent-store",
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ import pytest
 
 from imsuite.core.interfaces import Table
 from imsuite.store.users import TABLES, AccountExists, NoSuchAccount, User, Users
+from imsuite.xmpp.address import parse
 
 NOTES = Table("notes", ("CREATE TABLE notes (account TEXT NOT NULL, body TEXT)",))
 ROOMS = Table("rooms", ("CREATE TABLE rooms (name TEXT)",), owner=None)
@@ -117,3 +118,44 @@ def test_an_account_goes_whole_or_stays(users, wait):
         wait(users.delete("romeo", (NOTES,), (refuse,)))
     assert wait(users.exists("romeo"))
     assert wait(users.store.query("SELECT count(*) FROM notes")) == [(1,)]
+
+
+def test_who_administers_is_known_without_waiting(users, others, wait):
+    """Those of the store, as every change leaves them, and those that the configuration names."""
+    romeo, juliet, nurse = map(
+        parse, ("romeo@example.org/a", "juliet@example.org", "n@example.net")
+    )
+    wait(users.create("juliet", "x", CREATED, True))
+    assert users.administers(juliet)
+    assert not users.administers(romeo)
+    wait(users.set_admin("romeo", True))
+    assert users.administers(romeo)
+    wait(users.delete("juliet"))
+    assert not users.administers(juliet)
+    wait(users.create_all([("juliet", "x", True), ("romeo", "x", True), ("paris", "x", False)], 1))
+    assert users.administers(juliet)
+    assert not users.administers(parse("paris@example.org"))
+    wait(others.create("n", "x", CREATED, True))
+    assert not users.administers(nurse)
+    users.named = frozenset(("n@example.net",))
+    assert users.administers(nurse)
+    wait(users.set_admin("romeo", False))
+    assert not users.administers(romeo)
+
+
+def test_who_administers_is_loaded(users, wait):
+    wait(users.set_admin("romeo", True))
+    again = Users(users.store, "example.org", ("n@example.net",))
+    assert not again.administers(parse("romeo@example.org"))
+    wait(again.load())
+    assert again.administers(parse("romeo@example.org"))
+    assert again.administers(parse("n@example.net"))
+
+
+def test_who_is_disabled_is_listed_and_counted(users, wait):
+    for name in ("a", "b", "c"):
+        wait(users.create(name, "x", CREATED))
+        wait(users.set_disabled(name, name != "b"))
+    assert [user.localpart for user in wait(users.page(disabled=True))] == ["a", "c"]
+    assert [user.localpart for user in wait(users.page("a", 9, disabled=True))] == ["c"]
+    assert wait(users.count(disabled=True)) == 2

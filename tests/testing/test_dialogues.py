@@ -40,6 +40,12 @@ C vanishes
 """
 
 
+def test_somebody_is_an_administrator():
+    text = "XEP-0133: x\na = a@b.lit/c\nd = d@b.lit/e\nd is an administrator\nd is offline\n"
+    found = parse_dialogue(text, "xep0133_admin.txt")
+    assert [each.name for each in found.speakers.values() if each.admin] == ["d"]
+
+
 def test_everything_is_read():
     found = parse_dialogue(WHOLE, "xep0191_blocking.txt")
     assert (found.spec, found.title) == ("XEP-0191", "Blocking Command")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -96,6 +97,10 @@ class RosterFeature(StreamFeature):
     def item(self, account: Account, contact: str) -> RosterItem | None:
         """Return the item of a bare JID, or None."""
         return self._kept.of(account).items.get(contact)
+
+    def items(self, account: Account) -> Iterable[RosterItem]:
+        """Return all items."""
+        return self._kept.of(account).items.values()
 
     def state(self, account: Account, contact: str) -> State:
         """Return the state of the subscription to and from a bare JID."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import attrs
 from zope.interface import implementer
 
+from imsuite.core.account import Account
 from imsuite.core.feature import At, on
-from imsuite.core.hooks import CLOSING, RESUMED, STARTED, STOPPING, UNBOUND
+from imsuite.core.hooks import ACCOUNT_DELETED, CLOSING, RESUMED, STARTED, STOPPING, UNBOUND
 from imsuite.core.host import Host
 from imsuite.core.interfaces import IRooms
 from imsuite.core.options import ge, le, one_of, option
@@ -16,14 +18,17 @@ from imsuite.core.router import Route
 from imsuite.core.session import Session
 from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.admin import Administering
+from imsuite.features.xep0045_muc.affiliating import affiliate
 from imsuite.features.xep0045_muc.archiving import Archiving
 from imsuite.features.xep0045_muc.asking import Asking
 from imsuite.features.xep0045_muc.disco import Discovering
 from imsuite.features.xep0045_muc.owner import Owning
 from imsuite.features.xep0045_muc.registering import Registering
-from imsuite.features.xep0045_muc.room import Room
+from imsuite.features.xep0045_muc.room import Entry, Room
 from imsuite.features.xep0045_muc.rooms import Rooms
 from imsuite.features.xep0045_muc.telling import NS_MUC
+from imsuite.rules.affiliations import Affiliation
+from imsuite.xmpp.errors import StanzaError
 
 
 @attrs.frozen
@@ -84,6 +89,20 @@ class Muc(Discovering, Archiving, Registering, Asking, Administering, Owning):
         room: Room | None = await self.rooms.load(bare)
         return room
 
+    def public(self, cursor: Any) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Yield the public rooms and what is stored of their settings; in a thread of the store."""
+        return storage.public(cursor, self.domain)
+
+    async def affiliate(
+        self, room: Room, bare: str, affiliation: Affiliation, reason: str, by: str
+    ) -> None:
+        """Give an address an affiliation. Raises StanzaError item-not-found for no such room."""
+        async with room.turn:
+            if room.gone:
+                raise StanzaError("item-not-found", by=room.bare)
+            entry = Entry(affiliation, reason=reason)
+            await affiliate(self.rooms, room, {bare: entry}, by)
+
     # life
 
     @on(STARTED)
@@ -105,6 +124,11 @@ class Muc(Discovering, Archiving, Registering, Asking, Administering, Owning):
     async def resumed(self, session: Session) -> None:
         """Who comes back after a restart learns who has not."""
         await self.rooms.resumed(session)
+
+    @on(ACCOUNT_DELETED)
+    def account_deleted(self, account: Account) -> None:
+        """Let nobody inherit what an account was to the rooms that are loaded."""
+        self.rooms.forget(account.bare)
 
     @on(UNBOUND)
     def ended(self, session: Session) -> None:

@@ -65,6 +65,24 @@ class Entering:
         return self._enter(room, passing, nick)
 
     def _enter(self, room: Room, passing: Passing, nick: str) -> Awaitable[None] | None:
+        """Let somebody in, or say why not, once the features at the door are content."""
+        for door in self._rooms.doors:
+            later = door.open(passing)
+            if later is not None:
+                return self._enter_through(room, passing, nick, later)
+        return self._enter_now(room, passing, nick)
+
+    async def _enter_through(
+        self, room: Room, passing: Passing, nick: str, later: Awaitable[None]
+    ) -> None:
+        await later
+        if room.gone:
+            raise StanzaError("item-not-found", by=room.bare)
+        after = self._enter_now(room, passing, nick)
+        if after is not None:
+            await after
+
+    def _enter_now(self, room: Room, passing: Passing, nick: str) -> Awaitable[None] | None:
         """§7.2: let somebody in, or say why not."""
         sender = passing.sender
         self._check(room, passing, nick)

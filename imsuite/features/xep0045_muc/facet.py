@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from imsuite.core.feature import Feature
-from imsuite.core.interfaces import IArchive, IRoomSettings
+from imsuite.core.interfaces import IArchive, IRoomDoor, IRoomSettings
 from imsuite.rules.room_config import Settings
 from imsuite.rules.room_settings import SETTINGS
 
@@ -25,6 +25,11 @@ class Facet(Feature):
         """The settings that rooms have here."""
         more = [f for f in self.host.features.values() if IRoomSettings.providedBy(f)]
         return Settings([*SETTINGS, *(s for feature in more for s in feature.settings())])
+
+    @cached_property
+    def doors(self) -> list[Any]:
+        """The features that make members of those who knock."""
+        return [f for f in self.host.features.values() if IRoomDoor.providedBy(f)]
 
     @cached_property
     def archive(self) -> Any:

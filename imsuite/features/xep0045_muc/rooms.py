@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -54,6 +54,11 @@ class Rooms(Route):
         self._joined: dict[str, dict[Room, None]] = {}  # by full JID
         self._known: set[str] = set()  # clients whose rooms are loaded, by full JID
         self._sweep: IDelayedCall | None = None
+
+    @property
+    def doors(self) -> list[Any]:
+        """The features that make members of those who knock."""
+        return self._muc.doors
 
     # what comes in
 
@@ -296,6 +301,12 @@ class Rooms(Route):
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+
+    def forget(self, bare: str) -> None:
+        """Know that an account is no more; its rows go with it."""
+        for room in self._rooms.values():
+            room.entries.pop(bare, None)
+            room.former.pop(bare, None)
 
     # who is where
 

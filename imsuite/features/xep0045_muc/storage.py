@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -216,6 +216,15 @@ def listed(cursor: Any, domain: str, page: Page) -> Listing:
         cursor.execute(f"SELECT count(*) {public} AND jid < ?", (domain, rooms[0][0]))
         before = cursor.fetchone()[0]
     return Listing(rooms, before, count)
+
+
+def public(cursor: Any, domain: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the public rooms, in the order of their addresses, with their settings."""
+    cursor.execute(
+        "SELECT jid, config FROM room WHERE domain = ? AND listed = 1 ORDER BY jid", (domain,)
+    )
+    for jid, config in cursor.fetchall():
+        yield jid, json.loads(config)
 
 
 def of_account(cursor: Any, bare: str) -> list[tuple[str, str]]:

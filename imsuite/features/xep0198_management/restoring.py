@@ -97,7 +97,7 @@ async def renumber(feature: Management, tracker: Tracker) -> None:
     record.write(rows.FORGET_ALL, tracker.key)
     for place in places:
         again = Place(tracker.session, place.stanza, record)
-        again.restored(place.body)
+        again.restored(place.body, place.source)
         record.places.append(again)
     tracker.sent = tracker.swept = tracker.acked
     done: Deferred[None] = Deferred()

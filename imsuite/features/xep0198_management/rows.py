@@ -10,9 +10,10 @@ import attrs
 
 from imsuite.core.interfaces import ISessionState, Table
 from imsuite.core.outbox import Place, Row
-from imsuite.core.record import Body, Insert
+from imsuite.core.record import Body, Insert, public_id
 from imsuite.core.session import Session
 from imsuite.xmpp import ns as NS
+from imsuite.xmpp.address import parse
 from imsuite.xmpp.stanza import Stanza, quoted
 from imsuite.xmpp.times import format_datetime
 
@@ -120,6 +121,8 @@ def count(key: int, taken: int) -> Row:
 
 def pending(key: int, place: Place) -> Row:
     """Return the row of a message that goes to a session; the body is not stored twice."""
+    if (source := place.source) is not None:  # one of many that a room sends
+        return PENDING, (key, place.number, source.id, None)
     body, stanza = place.body, place.stanza
     copy = stanza.attrs.get("from") == place.session.account.bare  # a carbon and the like
     if body is None or copy:
@@ -132,26 +135,31 @@ def rebuilt(
 ) -> Place | None:
     """Return what a row of `pending` stands for, or None if its message is gone."""
     kept = None if body is None or salt is None else Body(id, salt, bytes(body))
+    source = None
     if raw is not None:
         stanza = Stanza.parse(bytes(raw))
     elif kept is not None:
-        bare, domain = session.account.bare, session.account.host.domain
+        stanza = Stanza.parse(kept.raw)
+        by = session.account.bare
+        if stanza.type == "groupchat":
+            source, kept = kept, None  # the account's archive does not have it
+            by = parse(stanza.attrs["from"]).bare
+            stanza = stanza.amended({"to": session.full})
         inner = b"<stanza-id xmlns='urn:xmpp:sid:0' by=%s id='%s'/>" % (
-            quoted(bare),
-            kept.public.encode(),
+            quoted(by),
+            public_id(id, salt or 0).encode(),
         )
         inner += b"<delay xmlns='%s' from=%s stamp='%s'/>" % (
             NS.DELAY.encode(),
-            quoted(domain),
+            quoted(session.account.host.domain),
             format_datetime(id).encode(),
         )
-        names = f"{_SID}}}stanza-id", f"{NS.DELAY}}}delay"
-        stanza = Stanza.parse(kept.raw).plus(inner, *names)
+        stanza = stanza.plus(inner, f"{_SID}}}stanza-id", f"{NS.DELAY}}}delay")
     else:
         return None
     place = Place(session, stanza)
     place.number = number
-    place.restored(kept)
+    place.restored(kept, source)
     return place
 
 

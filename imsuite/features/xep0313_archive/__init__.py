@@ -1,4 +1,4 @@
-"""XEP-0313: Message Archive Management, for accounts.
+"""XEP-0313: Message Archive Management, for accounts and for rooms.
 
 With it XEP-0441 (preferences), XEP-0431 (search) and XEP-0424 §4 (tombstones): all of them are
 about the same rows.
@@ -19,6 +19,7 @@ from imsuite.core.hooks import (
     ACCOUNT_DELETED,
     INCOMING,
     OUTGOING,
+    ROOM_MESSAGE,
     STARTED,
     STOPPING,
     UNBOUND,
@@ -34,9 +35,11 @@ from imsuite.features.xep0313_archive.queries import Queries
 from imsuite.features.xep0313_archive.retention import Sweeper
 from imsuite.features.xep0313_archive.retraction import Retraction, bury
 from imsuite.features.xep0313_archive.search import Search
+from imsuite.features.xep0313_archive.services import Archived, Services
 from imsuite.features.xep0313_archive.storage import (
     ROW,
     TABLES,
+    Message,
     load_preferences,
     save_preferences,
 )
@@ -128,6 +131,7 @@ class Archive(Feature):
         self._search = Search(host)
         self._queries = Queries(host, self._search, options.page, options.page_bytes)
         self._sweeper = Sweeper(host, lambda: int(self.options.days), self._search.forget)
+        self._services = Services(host, self._search, self._queries)
 
     @cached_property
     def _roster(self) -> Any:  # what provides IRoster, or None
@@ -191,7 +195,7 @@ class Archive(Feature):
             return self._bury(record, account, peer, account.bare, id, stanza, changed)
         return changed
 
-    @on(INCOMING, Stage.RECORD, kind="message")
+    @on(INCOMING, Stage.RECORD, kind="message", but="groupchat")
     def received(self, passing: Passing) -> Stanza | Awaitable[Stanza | None] | None:
         """§6.1.1: what reaches the account, which learns the id of it (§3.5)."""
         stanza, account = passing.stanza, passing.account
@@ -258,7 +262,7 @@ class Archive(Feature):
     @answers("get", NS_MAM, "metadata", At.SELF)
     async def metadata(self, request: Passing) -> Stanza:
         """§5"""
-        return await self._queries.metadata(request)
+        return await self._queries.metadata(request, request.account.bare)
 
     @answers("get", NS_MAM, "prefs", At.SELF)
     def get_preferences(self, request: Passing) -> Stanza:
@@ -286,6 +290,45 @@ class Archive(Feature):
     def of_other(self, request: Passing) -> Stanza:
         """§8.1: nobody reads another's archive."""
         raise StanzaError("forbidden")
+
+    # for those who are no accounts
+
+    def features(self) -> Iterable[str]:
+        """Return the disco features of a room whose messages are archived (§7)."""
+        yield from (NS_MAM, f"{NS_MAM}#extended", NS_RETRACT, f"{NS_RETRACT}#tombstone", RSM)
+        if self._search.index is not None:
+            yield NS_FULLTEXT
+
+    def hold(
+        self, owner: str, record: Record, stanza: Stanza, peer: JID, lasting: bool = True
+    ) -> Stanza:
+        """Write a message into the archive of a room; return it with its id there (§6.1.2)."""
+        return self._services.hold(owner, record, stanza, peer, lasting)
+
+    async def answer(self, request: Passing, owner: str, sees: bool = False) -> Stanza:
+        """Answer what is asked of the archive of a room; the room has checked who asks (§6.1.2)."""
+        return await self._services.answer(request, owner, sees)
+
+    async def recent(self, owner: str, most: int, since: int = 0) -> list[Message]:
+        """Return id, salt and raw of the latest messages of a room, the oldest first."""
+        return await self._services.recent(owner, most, since)
+
+    async def find(self, owner: str, uid: str) -> Archived | None:
+        """Return the message of a room by its public id."""
+        return await self._services.find(owner, uid)
+
+    def bury(self, record: Record, found: Archived, by: str, inner: bytes = b"") -> None:
+        """Put a tombstone in the place of a message of a room (XEP-0424 §4)."""
+        self._services.bury(record, found, by, inner)
+
+    @on(ROOM_MESSAGE, Stage.RECORD, kind="message", child=(NS_RETRACT, "retract"))
+    async def retract_in_room(self, passing: Passing) -> None:
+        """XEP-0424 §5: who said it to the room takes it back, and the room says it no more."""
+        await self._services.retract(passing)
+
+    async def abandon(self, owner: str) -> None:
+        """Let go of the archive of a room that is no more."""
+        await self._sweeper.abandon(owner)
 
     # accounts and sessions
 

@@ -24,10 +24,13 @@ from imsuite.features.xep0313_archive.storage import (
     Message,
     Page,
     Reading,
+    emptied,
     ends,
     find,
+    speakers,
 )
 from imsuite.rules.archive import FULLTEXT, NS_MAM, Query, bounds, parse_query
+from imsuite.rules.payloads import MUC_USER
 from imsuite.rules.traffic import FORWARD
 from imsuite.xmpp import forms, rsm
 from imsuite.xmpp import ns as NS
@@ -50,6 +53,8 @@ _HEAD = (
     b"<message xmlns='" + NS.CLIENT.encode() + b"'"
 )
 _TAIL = b"</forwarded></result></message>"
+_SPEAKER = b"<x xmlns='" + MUC_USER.encode() + b"'><item jid=%s/></x>"
+_END = b"</message>"
 
 
 @attrs.frozen
@@ -65,10 +70,37 @@ class Queries:
         """Send what a query asks for; return the answer that comes last (§4.2), and the least and
         greatest id between which the client has every message now. Raises StanzaError.
         """
-        element, session = request.stanza.payload, request.session
-        assert element is not None
+        session = request.session
         if session is None:
             raise StanzaError("forbidden")
+        query, wanted = self._asked(request)
+        await self._room(session)
+        owner = request.account.bare
+        page, stable = await self._page(owner, query, wanted)
+        for message in self._results(page, query, owner, session.full):
+            session.send(message)
+        return result(request.stanza, _fin(page, stable)), page.span if query.everything else None
+
+    async def answer_of(self, request: Passing, owner: str, sees: bool) -> Stanza:
+        """Send what a query asks of the archive of a room; return the answer that comes last.
+
+        sees: the asker may know who its occupants are (§6.1.2). Raises StanzaError.
+        """
+        query, wanted = self._asked(request)
+        query = query.of_room(owner, request.sender, sees)
+        session = request.session
+        if session is not None:
+            await self._room(session)
+        page, stable = await self._page(owner, query, wanted, sees)
+        send = self.host.send if session is None else session.send
+        for message in self._results(page, query, owner, request.sender.full):
+            send(message)
+        return result(request.stanza, _fin(page, stable))
+
+    def _asked(self, request: Passing) -> tuple[Query, rsm.Page]:
+        """Return what a query asks for, and which page of it. Raises StanzaError."""
+        element = request.stanza.payload
+        assert element is not None
         query = parse_query(element, self.search.index is not None)
         wanted = rsm.wanted(element, self.most) or rsm.Page(self.most)
         if wanted.index:
@@ -76,16 +108,19 @@ class Queries:
             raise StanzaError("feature-not-implemented", text="pages have no numbers here")
         if query.ids is not None and len(query.ids) > self.most:
             raise StanzaError("policy-violation", text=f"ask for {self.most} messages at most")
-        await self._room(session)
-        store, owner = self.host.store, request.account.bare
+        return query, wanted
+
+    async def _page(
+        self, owner: str, query: Query, wanted: rsm.Page, names: bool = False
+    ) -> tuple[Page, bool]:
+        """Return a page of results, and whether it stays as it is. names: as of `_read`."""
+        store = self.host.store
         await store.settled()
         stable = await self.search.catch_up() if query.words else True
         # nothing may come later between what the client is given now
         horizon = () if store.horizon is None else (store.horizon,)
-        page: Page = await store.read(self._read, owner, query, wanted, horizon)
-        for message in self._results(page, query, owner, session):
-            session.send(message)
-        return result(request.stanza, _fin(page, stable)), page.span if query.everything else None
+        page: Page = await store.read(self._read, owner, query, wanted, horizon, names)
+        return page, stable
 
     async def _room(self, session: Session) -> None:
         """Wait until a client has read what it asked for before."""
@@ -93,14 +128,25 @@ class Queries:
             await deferLater(self.host.clock, PATIENCE, lambda: None)
 
     def _read(
-        self, cursor: Any, owner: str, query: Query, wanted: rsm.Page, horizon: tuple[int, ...]
+        self,
+        cursor: Any,
+        owner: str,
+        query: Query,
+        wanted: rsm.Page,
+        horizon: tuple[int, ...],
+        names: bool,
     ) -> Page:
-        """Return one page of what is below the horizon; runs in a thread of the store."""
+        """Return one page of what is below the horizon; runs in a thread of the store.
+
+        names: with who really spoke.
+        """
 
         def known(*uids: str | None) -> list[int]:
             return [find(cursor, owner, uid) for uid in uids if uid is not None]
 
         after, before = known(query.after), [*known(query.before), *horizon]
+        if last := emptied(cursor, owner):
+            after.append(last)
         source, values = EVERYTHING, ()
         if query.words is not None:
             if not query.words:
@@ -130,22 +176,26 @@ class Queries:
             span = (begin, greatest) if wanted.before else (min(begin, least), end)
             if wanted.backwards and not page.complete:
                 span = begin, span[1]
+        if names:
+            peers = speakers(cursor, owner, [id for id, _, _ in page.messages])
+            named = zip(page.messages, peers, strict=True)
+            page = attrs.evolve(page, messages=[_named(*pair, owner) for pair in named])
         return attrs.evolve(page, first=first, count=count, span=span)
 
-    def _results(self, page: Page, query: Query, owner: str, session: Session) -> Iterator[Stanza]:
+    def _results(self, page: Page, query: Query, owner: str, asker: str) -> Iterator[Stanza]:
         """Yield the results in the order in which they are sent (§4.2, §4.3.4)."""
-        sender, to = quoted(owner), quoted(session.full)
+        sender, to = quoted(owner), quoted(asker)
         id = b"" if query.id is None else b" queryid=" + quoted(query.id)
-        attributes = {"from": owner, "to": session.full}
+        attributes = {"from": owner, "to": asker}
         messages = reversed(page.messages) if query.flipped else iter(page.messages)
         for message in messages:
             raw = _wrapped(message, sender, to, id)
             yield Stanza("message", NS.CLIENT, attributes, _RESULT, raw)
 
-    async def metadata(self, request: Passing) -> Stanza:
-        """Answer with the first and the last message (§5)."""
+    async def metadata(self, request: Passing, owner: str) -> Stanza:
+        """Answer with the first and the last message of an archive (§5)."""
         await self.host.store.settled()
-        found = await self.host.store.read(ends, request.account.bare)
+        found = await self.host.store.read(ends, owner)
         element = Element((NS_MAM, "metadata"))
         for name, (id, salt, _) in zip(("start", "end"), found, strict=False):
             end = element.addElement(name)
@@ -173,6 +223,14 @@ class Queries:
         query = Element((NS_MAM, "query"))
         query.addChild(form)
         return result(request.stanza, query)
+
+
+def _named(message: Message, peer: str, owner: str) -> Message:
+    """Return a message of a room with the address of who spoke (§6.1.2); not of the room itself."""
+    id, salt, raw = message
+    if not peer or peer == owner:
+        return message
+    return id, salt, raw[: raw.rindex(b"</")] + _SPEAKER % quoted(peer) + _END
 
 
 def _wrapped(message: Message, sender: bytes, to: bytes, query: bytes) -> bytes:

@@ -10,8 +10,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from imsuite.core.host import Host
-from imsuite.features.xep0313_archive.storage import remove
+from imsuite.features.xep0313_archive.storage import PASSING, remove
 from imsuite.rules.archive import NEWEST
+from imsuite.xmpp.address import parse
 from imsuite.xmpp.times import DAY
 
 CHUNK = 200  # messages removed in one transaction
@@ -39,7 +40,8 @@ class Sweeper:
     log: ClassVar[Logger] = Logger()
 
     def start(self) -> None:
-        """Begin to sweep now and then."""
+        """Begin to sweep now and then; what was begun before a restart goes on."""
+        self.host.spawn(self._finish_all())
         self._call = self.host.clock.callLater(FIRST, self._begin)
 
     def stop(self) -> None:
@@ -59,26 +61,75 @@ class Sweeper:
         removed, after = 0, ""
         while not self._stopped:
             users = await self.host.users.page(after, ACCOUNTS)
-            owners = [f"{user.localpart}@{domain}" for user in users]
-            for owner, before in await store.read(expired, owners, self.days(), self._now()):
-                while not self._stopped:
-                    count = await store.transaction(remove, owner, before, CHUNK, self.forget)
-                    removed += count
-                    if count < CHUNK:
-                        break
+            removed += await self._sweep([f"{user.localpart}@{domain}" for user in users])
             if len(users) < ACCOUNTS:
                 break
             after = users[-1].localpart
+        last, served = "", self._served()
+        while served and not self._stopped:
+            found = await store.read(owners_after, last, ACCOUNTS)
+            removed += await self._sweep(
+                [owner for owner in found if parse(owner).domain in served]
+            )
+            if len(found) < ACCOUNTS:
+                break
+            last = found[-1]
         if removed:
             self.log.info("{host}: {count} old messages were removed", host=domain, count=removed)
         return removed
 
+    async def _sweep(self, owners: list[str]) -> int:
+        """Remove what is too old of these archives."""
+        store, removed = self.host.store, 0
+        for owner, before in await store.read(expired, owners, self.days(), self._now()):
+            removed += await self._remove(owner, before)
+        return removed
+
+    async def _remove(self, owner: str, before: int) -> int:
+        removed = 0
+        while not self._stopped:
+            count = await self.host.store.transaction(remove, owner, before, CHUNK, self.forget)
+            removed += count
+            if count < CHUNK:
+                break
+        return removed
+
+    def _served(self) -> frozenset[str]:
+        """Return the domains besides the host's own where there may be archives: of rooms."""
+        features = self.host.features.values()
+        return frozenset(domain for feature in features for domain, _ in feature.serves())
+
     async def empty(self, owner: str) -> None:
-        """Remove an archive as a whole."""
+        """Remove the archive of an account as a whole."""
         store = self.host.store
         await store.settled()
         while await store.transaction(remove, owner, NEWEST, CHUNK, self.forget):
             pass
+
+    async def abandon(self, owner: str) -> None:
+        """Let nothing of an archive be found any more, and remove it in the background.
+
+        What comes later belongs to another owner of the same name. It is finished after a restart.
+        """
+        store = self.host.store
+        last = store.ids.next()
+        await store.settled()
+        await store.transaction(_abandon, owner, last)
+        self.host.spawn(self._finish(owner, last))
+
+    async def _finish(self, owner: str, last: int) -> None:
+        await self._remove(owner, last + 1)
+        if not self._stopped:
+            await self.host.store.execute(
+                "DELETE FROM archive_emptied WHERE owner = ? AND last = ?", owner, last
+            )
+
+    async def _finish_all(self) -> None:
+        served = self._served()
+        rows = await self.host.store.query("SELECT owner, last FROM archive_emptied")
+        for owner, last in rows:
+            if parse(owner).domain in served:
+                await self._finish(owner, last)
 
     async def set_days(self, owner: str, days: int | None) -> None:
         """Keep the messages of an account for so many days, 0 for ever, None as the others'."""
@@ -93,6 +144,20 @@ class Sweeper:
         return int(self.host.clock.seconds() * 1_000_000)
 
 
+def owners_after(cursor: Any, last: str, most: int) -> list[str]:
+    """Return so many owners of archives that come after one, in order."""
+    found: list[str] = []
+    while len(found) < most:
+        # one after the other from the index: a DISTINCT would read every row there is
+        cursor.execute("SELECT owner FROM archive WHERE owner > ? ORDER BY owner LIMIT 1", (last,))
+        row = cursor.fetchone()
+        if row is None:
+            break
+        last = str(row[0])
+        found.append(last)
+    return found
+
+
 def expired(cursor: Any, owners: Iterable[str], standard: int, now: int) -> list[tuple[str, int]]:
     """Return the accounts that have messages which are too old, with the id before which they are.
 
@@ -100,7 +165,7 @@ def expired(cursor: Any, owners: Iterable[str], standard: int, now: int) -> list
     """
     found = []
     for owner in owners:
-        days = read_days(cursor, owner)
+        days = 1 if owner.endswith(PASSING) else read_days(cursor, owner)
         days = standard if days is None else days
         before = now - days * DAY
         if days:
@@ -117,6 +182,12 @@ def read_days(cursor: Any, owner: str) -> int | None:
     cursor.execute("SELECT days FROM archive_days WHERE account = ?", (owner,))
     row = cursor.fetchone()
     return None if row is None else int(row[0])
+
+
+def _abandon(cursor: Any, owner: str, last: int) -> None:
+    cursor.execute("DELETE FROM archive_emptied WHERE owner = ?", (owner,))
+    cursor.execute("INSERT INTO archive_emptied (owner, last) VALUES (?, ?)", (owner, last))
+    cursor.execute("DELETE FROM archive_days WHERE account = ?", (owner,))
 
 
 def _set_days(cursor: Any, owner: str, days: int | None) -> None:

@@ -11,11 +11,12 @@ import attrs
 
 from imsuite.core.interfaces import Table
 from imsuite.core.record import Insert, parse_id, public_id, unrefer
-from imsuite.rules.archive import NEWEST, Flag, Preferences, Query, Standard
+from imsuite.rules.archive import Flag, Preferences, Query, Standard
 from imsuite.xmpp.errors import StanzaError
 
 CHUNK = 64  # messages read with one statement
 SIZES = (1, 4, 16, CHUNK)  # how many one statement reads, so that there are few different ones
+PASSING = "/-"  # behind the address of a room: who owns what is not kept for good
 MOST_COUNTED = 1_000_000  # messages; more than that are not counted (XEP-0059 §2.7)
 
 TABLES = (
@@ -60,6 +61,15 @@ TABLES = (
             "INSERT INTO archive_indexed VALUES (1, 0)",
         ),
         owner=None,
+    ),
+    Table(
+        "archive_emptied",
+        (
+            """CREATE TABLE archive_emptied (
+                owner TEXT PRIMARY KEY,
+                last BIGINT NOT NULL)  -- message up to which all are as good as removed""",
+        ),
+        owner=None,  # of a room
     ),
 )
 
@@ -180,6 +190,9 @@ def bodies(cursor: Any, ids: Sequence[int]) -> list[Message]:
 def filters(query: Query) -> tuple[str, tuple[Any, ...]]:
     """Return what a query means for rows of `archive a`, and the values."""
     text, values = "", []
+    if query.nick is not None:
+        text += " AND a.resource = ?"
+        values.append(query.nick)
     if query.peer is not None:
         text += " AND a.peer = ?"
         values.append(query.peer.bare)
@@ -273,6 +286,23 @@ class Reading:
         return count if count <= MOST_COUNTED else None
 
 
+def emptied(cursor: Any, owner: str) -> int:
+    """Return the id up to which the messages of an archive are as good as removed, or 0."""
+    cursor.execute("SELECT last FROM archive_emptied WHERE owner = ?", (owner,))
+    row = cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def speakers(cursor: Any, owner: str, ids: Iterable[int]) -> list[str]:
+    """Return the other side, a bare JID, of each message of an archive."""
+    found = []
+    for id in ids:
+        cursor.execute("SELECT peer FROM archive WHERE owner = ? AND id = ?", (owner, id))
+        row = cursor.fetchone()
+        found.append("" if row is None else str(row[0]))
+    return found
+
+
 ONE = (
     "SELECT a.id FROM archive a CROSS JOIN message m"
     " WHERE a.owner = ? AND a.id = ? AND m.id = a.id AND m.salt = ?"
@@ -293,14 +323,15 @@ def find(cursor: Any, owner: str, uid: str) -> int:
     raise StanzaError("item-not-found", text="there is no such message in this archive")
 
 
-END = "SELECT a.id FROM archive a WHERE a.owner = ? AND a.id <= ? ORDER BY a.id{} LIMIT 1"
+END = "SELECT a.id FROM archive a WHERE a.owner = ? AND a.id > ? ORDER BY a.id{} LIMIT 1"
 
 
 def ends(cursor: Any, owner: str) -> list[Message]:
     """Return the first and the last message; nothing for an empty archive."""
     found = []
+    last = emptied(cursor, owner)
     for order in ("", " DESC"):
-        cursor.execute(END.format(order), (owner, NEWEST))
+        cursor.execute(END.format(order), (owner, last))
         found += bodies(cursor, [id for (id,) in cursor.fetchall()])
     return found
 

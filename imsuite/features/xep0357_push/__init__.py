@@ -22,12 +22,14 @@ from imsuite.core.hooks import (
     DETACHED,
     INCOMING,
     RESUMED,
+    ROOM_MESSAGE,
+    STARTED,
     STOPPING,
     Passing,
     Stage,
 )
 from imsuite.core.host import Host
-from imsuite.core.interfaces import ICsi, ILoaded, Table
+from imsuite.core.interfaces import IBlocking, ICsi, ILoaded, IPush, Table
 from imsuite.core.options import ge, option
 from imsuite.core.session import Session
 from imsuite.features.xep0357_push.publishing import (
@@ -37,6 +39,7 @@ from imsuite.features.xep0357_push.publishing import (
     Device,
     Publisher,
 )
+from imsuite.rules.affiliations import Affiliation
 from imsuite.rules.traffic import Traffic, classify
 from imsuite.xmpp import forms
 from imsuite.xmpp import ns as NS
@@ -69,7 +72,7 @@ class Options:
 Devices = dict[tuple[str, str], Device]  # by their keys
 
 
-@implementer(ILoaded)
+@implementer(ILoaded, IPush)
 class Push(Feature):
     """Tell the services of apps when something comes for a client that is not there."""
 
@@ -96,6 +99,13 @@ class Push(Feature):
         super().__init__(host, options)
         self._kept: Kept[Devices] = host.keep(self)
         self._publisher = Publisher(host, options, self._remove)
+        self._enabled: set[str] = set()  # bare JIDs of accounts with devices
+
+    @on(STARTED)
+    async def start(self, host: Host) -> None:
+        """Learn which accounts have devices: in a room each message asks for all its members."""
+        rows = await host.store.query("SELECT DISTINCT account FROM push")
+        self._enabled |= {bare for (bare,) in rows if parse(bare).domain == host.domain}
 
     @cached_property
     def _csi(self) -> Any:  # what provides ICsi, or None
@@ -145,6 +155,7 @@ class Push(Feature):
                     device.form,
                 )
             devices[device.key] = device
+            self._enabled.add(account.bare)
         return result(request.stanza)
 
     def _form(self, asked: Element) -> bytes:
@@ -189,6 +200,8 @@ class Push(Feature):
             found = devices.get(device.key)
             if found is not None and found.since == device.since:
                 del devices[device.key]
+            if not devices:
+                self._enabled.discard(account.bare)
 
     @on(INCOMING, Stage.RECORD, kind="message", child=(NS_PUBSUB, "pubsub"))
     async def turned_off(self, passing: Passing) -> None:
@@ -214,6 +227,7 @@ class Push(Feature):
     def removed(self, account: Account) -> None:
         """Nothing is published for an account that is gone; its rows go with it."""
         self._kept.of(account).clear()
+        self._enabled.discard(account.bare)
 
     @on(STOPPING)
     def stop(self, host: Host) -> None:
@@ -252,6 +266,47 @@ class Push(Feature):
                 device.unseen = 0
             else:
                 self._publisher.tell(account, device, stanza, 0 if record is None else record.id)
+
+    # what is said in rooms
+
+    @on(ROOM_MESSAGE, Stage.COPY, kind="message")
+    def tell_absent(self, passing: Passing) -> None:
+        """Members of a members-only room hear of it while no client of theirs is in the room."""
+        room, enabled = passing.room, self._enabled
+        if not enabled or not room.config.members_only or not classify(passing.stanza).notify:
+            return
+        few, many = sorted((enabled, room.entries), key=len)
+        members = {
+            bare for bare in few if bare in many and room.affiliation(bare) >= Affiliation.MEMBER
+        }
+        if members:
+            members -= {occupant.bare for occupant in room.occupants.values()}
+        if members:
+            passing.after(partial(self._tell_members, members, passing))
+
+    def _tell_members(self, members: Iterable[str], passing: Passing) -> None:
+        record = passing.record
+        if record is not None:
+            record.note(classify(passing.stanza).rules.notify, passing.room.bare)
+        self.tell(members, passing.stanza, 0 if record is None else record.id)
+
+    def tell(self, accounts: Iterable[str], stanza: Stanza, id: int) -> None:
+        """Notify devices of accounts to which a message does not go; see IPush."""
+        for bare in accounts:
+            if bare in self._enabled:
+                self.host.spawn(self._tell(bare, stanza, id))
+
+    async def _tell(self, bare: str, stanza: Stanza, id: int) -> None:
+        account = await self.host.account(parse(bare).local)
+        if account is None:
+            return
+        blocking, sender = self.host.find_feature(IBlocking), normalised(stanza.sender)
+        if blocking is not None and sender is not None and blocking.blocks(account, parse(sender)):
+            return
+        for device in list(self._kept.of(account).values()):
+            told = id and id in device.told
+            if not told and not self._is_there(account.sessions.get(device.resource)):
+                self._publisher.tell(account, device, stanza, id)
 
     @on(DETACHED)
     def left(self, session: Session) -> None:

@@ -10,14 +10,27 @@ from benchmarks.servers.profile import (
     ARCHIVE,
     BARE,
     MANAGEMENT,
+    NODE,
     OFFLINE,
     OFFLINE_SQL,
+    ROOM,
+    ROOM_ARCHIVE,
     SEARCH,
     Profile,
 )
 from benchmarks.servers.prosody import Prosody
 
-PROFILES = (BARE, ARCHIVE, SEARCH, MANAGEMENT, OFFLINE, OFFLINE_SQL)
+PROFILES = (
+    BARE,
+    ARCHIVE,
+    SEARCH,
+    MANAGEMENT,
+    OFFLINE,
+    OFFLINE_SQL,
+    ROOM,
+    ROOM_ARCHIVE,
+    NODE,
+)
 
 
 def written(kind: type[Prosody] | type[Ejabberd], folder: Path, profile: Profile) -> str:
@@ -33,7 +46,9 @@ def test_same_features_everywhere(tmp_path, profile):
     prosody = written(Prosody, tmp_path, profile)
     ejabberd = written(Ejabberd, tmp_path, profile)
     for wanted, word, ours, theirs in (
-        (profile.archive, "archive", '"mam"', "mod_mam:"),
+        (profile.rooms, "muc", '" "muc"\n', "mod_muc:"),
+        (profile.nodes, "pubsub", '" "pubsub"\n', "mod_pubsub:"),
+        (profile.nodes, "pep", '"pep"', "- pep"),
         (profile.management, "management", '"smacks"', "mod_stream_mgmt:"),
         (profile.offline, "offline", '"offline"', "mod_offline:"),
     ):
@@ -42,9 +57,22 @@ def test_same_features_everywhere(tmp_path, profile):
         assert (word not in profile.left_out) == wanted
 
 
+@pytest.mark.parametrize("profile", PROFILES, ids=str)
+def test_archives_of_the_same_everywhere(tmp_path, profile):
+    """ejabberd and imsuite have one feature for accounts and for rooms, Prosody has two."""
+    prosody = written(Prosody, tmp_path, profile)
+    ejabberd = written(Ejabberd, tmp_path, profile)
+    assert ('"mam"' in prosody) == profile.archive
+    assert ('"muc_mam"' in prosody) == profile.room_archive
+    assert ("mod_mam:" in ejabberd) == (profile.archive or profile.room_archive)
+    assert ("mam: true" in ejabberd) == profile.room_archive
+    assert ("archive" not in profile.left_out) == (profile.archive or profile.room_archive)
+
+
 def test_archives_are_in_sqlite(tmp_path):
     assert 'archive = "sql"' in written(Prosody, tmp_path, ARCHIVE)
     assert "db_type: sql\n" in written(Ejabberd, tmp_path, ARCHIVE)
+    assert 'muc_log = "sql"' in written(Prosody, tmp_path, ROOM_ARCHIVE)
 
 
 def test_loads_of_the_bare_server_have_no_extras():
