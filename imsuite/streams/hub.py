@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 import socket
 from collections import deque
+from time import monotonic
 from typing import Protocol
 
 import attrs
@@ -27,7 +28,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 EVENTS = 512  # most ready descriptors in one turn; further rounds within it were measured: no gain
-EARLY = 256  # links with something to send, at which the end of the batch is not waited for
+# Links with something to send, and seconds: when there are so many and the first has waited for so
+# long, the end of the batch is not waited for. What is said meanwhile goes out in one write.
+EARLY = 256
+LATEST = 0.01
 
 # what epoll calls them; defined here because select has them on Linux only
 IN, OUT, ERR, HUP = 0x001, 0x004, 0x008, 0x010
@@ -121,6 +125,7 @@ class Hub:
         try:
             events = self._epoll.poll(timeout, EVENTS)
             self._turning = True
+            began = monotonic()
             for fd, event in events:
                 entry = entries.get(fd)
                 if entry is not None:
@@ -128,6 +133,9 @@ class Hub:
                         entry.ready(event)
                     except Exception:
                         self._failed(entry)
+                    if len(self._dirty) >= EARLY and (now := monotonic()) - began > LATEST:
+                        self._flush()
+                        began = now
                 elif fd == self._reactor_fd:
                     others = True
             if self._dirty or self._lost or self._sockets:
@@ -186,12 +194,9 @@ class Hub:
 
     def flush_soon(self, link: Sender) -> None:
         """Send what a link has to send at the end of the turn."""
-        dirty = self._dirty
-        dirty.append(link)
+        self._dirty.append(link)
         if not self._turning:
             self._later()
-        elif len(dirty) >= EARLY:
-            self._flush()
 
     def lost(self, link: Sender, reason: str) -> None:
         """Tell the receiver at the end of the turn that its link is gone."""

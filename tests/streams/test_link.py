@@ -13,6 +13,7 @@ import pytest
 from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
+from imsuite.streams import hub
 from imsuite.streams.hub import EARLY, Hub, LinkLimits
 from imsuite.streams.ilink import ILink, IReceiver
 from imsuite.streams.link import Link, links
@@ -57,20 +58,27 @@ def test_write_outside_a_turn_is_sent_with_the_next(world):
     assert world.read(peer, 2) == b"ab"
 
 
-def test_many_written_links_do_not_wait_for_the_end_of_the_turn(world):
-    first, peer = world.link()
+@pytest.mark.parametrize(("latest", "sent"), [(-1.0, EARLY), (60.0, 0)])
+def test_many_written_links_do_not_wait_long_for_the_end_of_the_turn(
+    world, monkeypatch, latest, sent
+):
+    monkeypatch.setattr(hub, "LATEST", latest)
+    (first, one), (second, another) = world.link(), world.link()
     others = [world.link() for _ in range(EARLY)]
     early = []
 
     def write_to_all(data):
         for receiver, _ in others:
             receiver.link.write(b"x")
+
+    def look(data):
         early.append(sum(receiver.link.buffered == 0 for receiver, _ in others))
 
-    first.on_data = write_to_all
-    peer.send(b"go")
+    first.on_data, second.on_data = write_to_all, look
+    one.send(b"go")
+    another.send(b"look")
     world.until(lambda: early)
-    assert early == [EARLY]
+    assert early == [sent]
     world.turns()
     assert all(other.recv(9) == b"x" for _, other in others)
 
