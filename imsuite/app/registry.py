@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -48,11 +48,12 @@ def _is_feature_of(value: object, module: str) -> bool:
 def chosen(words: Iterable[str]) -> list[type[Feature]]:
     """Return the features that a list of words switches on.
 
-    "default" stands for all that are on by default; "-word" switches one off again. Raises
-    NoSuchFeature.
+    "default" stands for all that are on by default; "-word" switches one off again, and with it
+    those of "default" that need what it gives. Raises NoSuchFeature.
     """
     known = all_features()
     on: dict[str, bool] = {}
+    named = set()
     for word in words:
         if word == "default":
             on.update({name: True for name, cls in known.items() if cls.default})
@@ -61,4 +62,16 @@ def chosen(words: Iterable[str]) -> list[type[Feature]]:
         if name not in known:
             raise NoSuchFeature(f'there is no feature "{name}"{nearest(name, known)}')
         on[name] = not word.startswith("-")
-    return [cls for name, cls in known.items() if on.get(name)]
+        named.add(name)
+    found = {name: cls for name, cls in known.items() if on.get(name)}
+    while needy := [n for n, cls in found.items() if n not in named and _misses(cls, found)]:
+        for name in needy:
+            del found[name]
+    return list(found.values())
+
+
+def _misses(cls: type[Feature], others: Mapping[str, type[Feature]]) -> bool:
+    """Tell whether a feature needs something that none of these gives."""
+    return any(
+        not any(wanted.implementedBy(other) for other in others.values()) for wanted in cls.requires
+    )

@@ -40,3 +40,12 @@ def test_words_switch_features_on_and_off():
 def test_a_wrong_word_is_told_with_the_nearest(word):
     with pytest.raises(NoSuchFeature, match='"pong"; did you mean "ping"'):
         chosen(["default", word])
+
+
+def test_what_needs_a_feature_goes_with_it():
+    """`use = ["default", "-muc"]`: nobody has to know what there is about rooms."""
+    words = {cls.word() for cls in chosen(["default", "-muc"])}
+    assert "muc" not in words
+    assert not {"channels", "occupants", "slowmode"} & words
+    assert "archive" in words
+    assert "slowmode" in {cls.word() for cls in chosen(["default", "-muc", "slowmode"])}
