@@ -493,3 +493,10 @@ class IRoomInfo(Interface):
 
     def room_fields(room: Any) -> Iterable[Any]:
         """Return fields of wokkel's for the form that describes a Room."""
+
+
+class IPresenceLogs(Interface):
+    """Remembers changes of presence in rooms for those who come back (XEP-0436)."""
+
+    def begin() -> Any:
+        """Return a new rules.presence_log.PresenceLog for a room that was loaded."""

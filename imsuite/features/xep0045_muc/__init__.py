@@ -50,6 +50,12 @@ class Options:
     most_affiliated: int = option(
         10_000, "Most addresses that are owners, admins, members or banned in one room.", ge(1)
     )
+    most_owned: int = option(
+        200, "Most rooms that somebody may own and still make another one.", ge(1), live=True
+    )
+    most_joined: int = option(
+        500, "Most rooms that one client may be in at the same time.", ge(1), live=True
+    )
     longest_nick: int = option(100, "Longest nickname, characters.", ge(1), le(1023), live=True)
     reserved_nicks_only: bool = option(
         False, "Whether those who registered a nickname in a room have no other there.", live=True

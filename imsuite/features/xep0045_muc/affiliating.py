@@ -110,14 +110,12 @@ def take(
     before = {jid: room.affiliation(jid) for jid in changed}
     for jid, entry in changed.items():
         if entry.affiliation is Affiliation.NONE and not entry.nick:
-            room.entries.pop(jid, None)
-            room.former[jid] = entry.version
+            room.drop(jid, entry.version)
         else:
-            room.former.pop(jid, None)
-            room.entries[jid] = entry
+            room.put(jid, entry)
     forgotten = max((entry.version for entry in changed.values()), default=0) - REMEMBERED
     for jid in [jid for jid, version in room.former.items() if version < forgotten]:
-        del room.former[jid]
+        room.drop(jid)
     of_account: dict[str, list[Occupant]] = {}
     for occupant in inside:
         of_account.setdefault(occupant.bare, []).append(occupant)

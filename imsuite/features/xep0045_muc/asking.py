@@ -19,7 +19,7 @@ from imsuite.rules.room import may_invite
 from imsuite.xmpp import forms
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import InvalidAddress, parse
-from imsuite.xmpp.errors import StanzaError
+from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import Stanza, child, children, escaped, make, quoted, text_of, to_bytes
 
 NS_REQUEST = "http://jabber.org/protocol/muc#request"
@@ -119,6 +119,8 @@ class Asking(Facet):
             return
         # only to who is in, or this room would carry messages of anyone to anyone
         if not (room.of_account(to.bare) or room.affiliation(to.bare) >= Affiliation.MEMBER):
+            if room.config.semi_anonymous:
+                raise Dropped  # who asks for an answer does not learn who is in
             raise StanzaError("item-not-found", by=room.bare)
         self.host.send(stanza.amended({"to": to.full}))
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from imsuite.core.fanout import Fan
 from imsuite.core.hooks import ROOM_JOINING, Passing
 from imsuite.features.xep0045_muc import storage
+from imsuite.features.xep0045_muc.catching_up import tell_of_others
 from imsuite.features.xep0045_muc.history import greet
+from imsuite.features.xep0045_muc.leaving import TECHNICAL
 from imsuite.features.xep0045_muc.room import Client, Occupant, Room
 from imsuite.features.xep0045_muc.telling import (
     NS_MUC,
@@ -17,16 +19,14 @@ from imsuite.features.xep0045_muc.telling import (
     cleaned,
     finish,
     gone,
-    is_shown,
     shown,
     tell_all,
-    tell_one,
     with_x,
 )
 from imsuite.rules.affiliations import Affiliation, Role, initial_role
 from imsuite.rules.room import check_nick, entering_codes, may_enter, read_history
 from imsuite.xmpp.address import JID
-from imsuite.xmpp.errors import StanzaError
+from imsuite.xmpp.errors import Dropped, StanzaError
 from imsuite.xmpp.stanza import Stanza, child, text_of
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ class Entering:
         why = why or _conflict(room, sender, nick)
         if why is None and not inside and len(room.by_client) >= self._rooms.options.most:
             why = StanzaError("service-unavailable", "wait", "the room is full")
+        if why is None and not inside:
+            if self._rooms.count(sender.full) >= self._rooms.options.most_joined:
+                text = "you are in as many rooms as one may be"
+                why = StanzaError("resource-constraint", text=text)
         if why is not None:
             why.by = room.bare
             raise why
@@ -136,6 +140,8 @@ class Entering:
 
     def _let_in(self, room: Room, passing: Passing, nick: str, changed: bool) -> None:
         stanza, sender = passing.stanza, passing.sender
+        if passing.session is not None and passing.session is not self._session(sender.full):
+            raise Dropped  # it ended while this waited
         wanted = read_history(_history(stanza))
         before = room.by_client.get(sender.full)
         if before is not None and before is not room.find(nick):
@@ -157,10 +163,8 @@ class Entering:
         if made:
             self._rooms.write_new(room, record)
         record.write(storage.ENTER, room.bare, client.jid, occupant.nick, occupant.role.value)
-        record.refused = partial(self._refused, room, client.jid)
-        for other in room.occupants.values():
-            if other is not occupant and is_shown(other):
-                tell_one(other, client, occupant.knows_all)
+        record.refused = partial(self._refused, room, client.jid, made)
+        tell_of_others(room, occupant, client, stanza)
         greeting = room.extra.get("entering", {}).pop(client.jid, b"")
         news = News(own=entering_codes(room.config, made, changed), own_extra=greeting)
         tell_all(
@@ -176,11 +180,10 @@ class Entering:
                 tell_all(occupant, shown(occupant, client), own=(jid,), others=False)
         record.follow(partial(greet, room, client, wanted))
 
-    def _refused(self, room: Room, jid: str, why: Exception) -> None:
-        """Take somebody out whom the store could not keep."""
-        occupant = room.by_client.get(jid)
-        if occupant is not None:
-            self._rooms.leaving.leave(room, occupant, jid)
+    def _refused(self, room: Room, jid: str, made: bool, why: Exception) -> None:
+        """Take somebody out whom the store could not keep. made: nor the room."""
+        room.fresh = room.fresh or made
+        self._rooms.leaving.unreachable(room, jid)
 
     # from inside
 
@@ -209,9 +212,15 @@ class Entering:
             occupant, Client(sender.full, cleaned(stanza, occupant.jid), self._session(sender.full))
         )
         record = passing.keep()
+        record.refused = partial(self._not_renamed, occupant)
         for jid in occupant.clients:
             record.write(storage.ENTER, room.bare, jid, nick, occupant.role.value)
         tell_all(occupant, shown(occupant, occupant.main), record=record)
+
+    def _not_renamed(self, occupant: Occupant, why: Exception) -> None:
+        """Take somebody out whom the store knows under another name than everybody else."""
+        if occupant.clients:
+            self._rooms.leaving.expel(occupant.room, occupant, TECHNICAL)
 
     def _move(self, before: Occupant, after: Occupant, passing: Passing) -> None:
         """Let one client of an account join another of its occupants."""
@@ -222,6 +231,7 @@ class Entering:
         room.remove_client(before, jid)
         room.add_client(after, Client(jid, cleaned(stanza, after.jid), self._session(jid)))
         record = passing.keep()
+        record.refused = partial(self._refused, room, jid, False)
         record.write(storage.ENTER, room.bare, jid, after.nick, after.role.value)
         tell_all(after, shown(after, after.main), record=record)
 

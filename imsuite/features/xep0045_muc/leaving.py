@@ -97,8 +97,13 @@ class Leaving:
         if occupant is not None and _condition(passing.stanza) in _LOST:
             self.leave(room, occupant, passing.sender.full, TECHNICAL)
 
+    def undelivered(self, room: Room, jid: str) -> None:
+        """Know that something could not be delivered: to nobody, or to who wants none of it."""
+        if jid not in room.host.router.sessions:
+            self.unreachable(room, jid)
+
     def unreachable(self, room: Room, jid: str) -> None:
-        """Take out a client to whom something could not be delivered."""
+        """Take out a client that is not there."""
         occupant = room.by_client.get(jid)
         if occupant is not None:
             self.leave(room, occupant, jid, TECHNICAL)

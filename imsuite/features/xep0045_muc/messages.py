@@ -75,8 +75,16 @@ class Messages:
         later: Awaitable[None],
     ) -> None:
         await later
-        if passing.sender.full not in room.by_client:
-            raise StanzaError("not-acceptable", by=room.bare)  # it left meanwhile
+        why = None
+        if room.by_client.get(passing.sender.full) is not passing.occupant:
+            why = StanzaError("not-acceptable")  # it left meanwhile
+        elif is_subject:
+            why = may_change_subject(room.config, passing.occupant.role)
+        else:
+            why = may_speak(passing.occupant.role)
+        if why is not None:
+            why.by = room.bare
+            raise why
         after = self._spread(room, passing, came, is_subject)
         if after is not None:
             await after
@@ -108,18 +116,20 @@ class Messages:
             for client in occupant.clients.values():
                 send(client.jid, client.written)
         for jid in lost:
-            self._rooms.leaving.unreachable(room, jid)
+            self._rooms.leaving.undelivered(room, jid)
         return fan.finished()
 
 
 def spoken(stanza: Stanza, occupant: Occupant) -> Stanza:
     """Return a message as from an occupant, without what only the room may say."""
-    if not _OURS.isdisjoint(stanza.children):
-        room = occupant.room
-        stanza = stanza.without(
-            [node for node in stanza.element.elements() if _is_ours(room, node)],
-        )
-    return stanza.amended({"from": occupant.jid, "to": None})
+    return honest(stanza, occupant.room).amended({"from": occupant.jid, "to": None})
+
+
+def honest(stanza: Stanza, room: Room) -> Stanza:
+    """Return a message of an occupant without what only the room may say."""
+    if _OURS.isdisjoint(stanza.children):
+        return stanza
+    return stanza.without([node for node in stanza.element.elements() if _is_ours(room, node)])
 
 
 def _is_ours(room: Room, node: Element) -> bool:

@@ -147,7 +147,14 @@ class Owning(Facet):
     # §10.9
 
     async def _destroy(self, room: Room, request: Passing, farewell: bytes) -> None:
-        """Send everybody out, and remove the room for good."""
+        """Remove the room for good, and send everybody out."""
+
+        def durable() -> None:
+            self._send_out(room, farewell)
+
+        await self.rooms.destroy(room, request.sender.full, durable)
+
+    def _send_out(self, room: Room, farewell: bytes) -> None:
         x = b"<x xmlns='%s'><item affiliation='none' role='none'/>%s<status code='110'/></x>"
         for occupant in list(room.occupants.values()):
             fan = Fan(self.host, gone(occupant).plus(x % (NS_USER.encode(), farewell), X))
@@ -156,7 +163,6 @@ class Owning(Facet):
                 self.rooms.left(room, jid)
                 room.remove_client(occupant, jid)
             finish(room, fan)
-        await self.rooms.destroy(room, request.sender.full)
 
 
 def _check_owner(room: Room, request: Passing) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imsuite.core.fanout import Fan
 from imsuite.core.hooks import ROOM_PRIVATE, Passing
+from imsuite.features.xep0045_muc.messages import honest
 from imsuite.features.xep0045_muc.room import Occupant, Room
 from imsuite.features.xep0045_muc.telling import NS_USER, X
 from imsuite.rules.room import may_send_privately
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from imsuite.features.xep0045_muc.rooms import Rooms
 
 _PING = "urn:xmpp:ping}ping"
-_OURS = frozenset((X, "urn:xmpp:occupant-id:0}occupant-id", "urn:xmpp:hats:0}hats"))
+_MOST = 100  # requests of one client to others that may be open at once
 # §17.4: what is asked of the account and not of a client of it
 _OF_ACCOUNT = frozenset(("vcard-temp}vCard", "http://jabber.org/protocol/pubsub}pubsub"))
 _DISCO = frozenset((f"{NS.DISCO_INFO}}}query", f"{NS.DISCO_ITEMS}}}query"))
@@ -31,6 +32,7 @@ class Private:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._open: dict[str, int] = {}  # requests under way, by the full JID of who asks
 
     def message(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:
         """§7.5: a message to one occupant."""
@@ -46,11 +48,7 @@ class Private:
         if why is not None:
             why.by = room.bare
             raise why
-        if not _OURS.isdisjoint(stanza.children):
-            stanza = stanza.without(
-                [n for n in stanza.element.elements() if f"{n.uri}}}{n.name}" in _OURS]
-            )
-        stanza = stanza.amended({"from": sender.jid, "to": None}).plus(_IS_PRIVATE, X)
+        stanza = honest(stanza, room).amended({"from": sender.jid, "to": None}).plus(_IS_PRIVATE, X)
         passing.stanza = stanza
         later = room.host.switch(ROOM_PRIVATE).run(passing)
         if later is not None:
@@ -66,13 +64,21 @@ class Private:
             await after
 
     def _send(self, room: Room, passing: Passing, there: Occupant) -> Awaitable[None] | None:
-        lost: list[str] = []
-        fan = Fan(room.host, passing.stanza, passing.record, lambda to, why: lost.append(to))
-        for client in list(there.clients.values()):
+        """§7.5: to all clients of an occupant. Raises StanzaError where none of them takes it."""
+        failed: dict[str, StanzaError] = {}
+        clients = list(there.clients.values())
+        fan = Fan(room.host, passing.stanza, passing.record, failed.__setitem__)
+        for client in clients:
             fan.send(client.jid, client.written)
-        for gone in lost:
-            self._rooms.leaving.unreachable(room, gone)
-        return fan.finished()
+        later = fan.finished()
+        for jid in failed:
+            self._rooms.leaving.undelivered(room, jid)
+        if later is not None:
+            return later
+        if len(failed) == len(clients):
+            why = next(iter(failed.values()), StanzaError("recipient-unavailable"))
+            raise StanzaError(why.condition, by=room.bare)
+        return None
 
     def request(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:
         """§17.4: a request to one occupant, or an answer to a request of one."""
@@ -90,12 +96,27 @@ class Private:
         if there is sender and stanza.children == (_PING,):
             room.host.answer(passing, result(stanza))  # XEP-0410 §3.3: for the client
             return None
-        room.host.spawn(self._relay(room, passing, sender, there))
+        if len(stanza.children) != 1:
+            raise StanzaError("bad-request", by=room.bare)
+        asker = passing.sender.full
+        if self._open.get(asker, 0) >= _MOST:
+            raise StanzaError("resource-constraint", text="wait for answers", by=room.bare)
+        self._open[asker] = self._open.get(asker, 0) + 1
+        room.host.spawn(self._relay(passing, sender, there))
         return None
 
-    async def _relay(self, room: Room, passing: Passing, sender: Occupant, there: Occupant) -> None:
+    async def _relay(self, passing: Passing, sender: Occupant, there: Occupant) -> None:
+        try:
+            await self._ask(passing, sender, there)
+        finally:
+            asker = passing.sender.full
+            self._open[asker] -= 1
+            if not self._open[asker]:
+                del self._open[asker]
+
+    async def _ask(self, passing: Passing, sender: Occupant, there: Occupant) -> None:
         """Ask in the name of the room's occupant, and let the answer come from one."""
-        stanza, host = passing.stanza, room.host
+        stanza, host = passing.stanza, self._rooms.host
         main = there.main.jid
         to = there.bare if stanza.children[0] in _OF_ACCOUNT else main
         try:
@@ -103,8 +124,8 @@ class Private:
             answer = await host.requests.ask(request)
         except Dropped:
             return
-        except StanzaError as why:
-            host.refuse(stanza, why)
+        except StanzaError as why:  # without what else it says, which may be who it is
+            host.refuse(stanza, StanzaError(why.condition, by=there.room.bare))
             return
         except Exception as why:
             host.refuse(stanza, host.condition(why))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hmac
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.internet.defer import DeferredLock
 
+from imsuite.core.interfaces import IPresenceLogs
 from imsuite.rules.affiliations import Affiliation, Role
+from imsuite.rules.presence_log import PresenceLog
 from imsuite.rules.room import compared, sees_jids
 from imsuite.rules.room_config import Config
 from imsuite.xmpp.address import JID
@@ -111,16 +114,22 @@ class Room:
     """A room.
 
     jid: its bare JID; config; entries: affiliations by bare JID or domain; former: versions by
-    which others ceased to have any; occupants: by the
+    which others ceased to have any (`put` and `drop` change both); occupants: by the
     `compared` of their nicknames; by_client: by full JID; said: the last messages that
     occupants hear when they enter; resumable: how many clients are; subject: the message that set
     it, None while there is none; secret: makes occupant ids; made: when, as ids of messages are
     given; locked: nobody but its maker may enter until it is configured (§10.1.2); fresh: nothing
-    of it is stored yet; gone: it was destroyed; turn: lock of what is decided and then written, such as affiliations; extra: what
-    other features keep of it while it is loaded, by their words.
+    of it is stored yet; gone: it was destroyed, or is being; holds: how many stanzas it is busy
+    with; turn: lock of what is decided and then written, such as affiliations; log: of changes of
+    presence, where such a thing is kept; extra: what other features keep of it while it is
+    loaded, by their words.
     """
 
     __slots__ = (
+        "_entries",
+        "_former",
+        "_reserved",
+        "_version",
         "bare",
         "by_client",
         "config",
@@ -129,9 +138,11 @@ class Room:
         "former",
         "fresh",
         "gone",
+        "holds",
         "host",
         "jid",
         "locked",
+        "log",
         "made",
         "occupants",
         "resumable",
@@ -155,14 +166,21 @@ class Room:
         self.resumable = 0
         self.fresh = False
         self.gone = False
-        self.entries: dict[str, Entry] = {}
-        self.former: dict[str, int] = {}
+        self.holds = 0
+        self._entries: dict[str, Entry] = {}
+        self._former: dict[str, int] = {}
+        self._reserved: dict[str, str] = {}  # addresses by the `compared` of their nicknames
+        self._version: int | None = 0  # None until somebody asks
+        self.entries: Mapping[str, Entry] = MappingProxyType(self._entries)
+        self.former: Mapping[str, int] = MappingProxyType(self._former)
         self.occupants: dict[str, Occupant] = {}
         self.by_client: dict[str, Occupant] = {}
         self.said: deque[Said] = deque()
         self.subject: Stanza | None = None
         self.subject_id = 0
         self.turn = DeferredLock()
+        logs = host.find_feature(IPresenceLogs)
+        self.log: PresenceLog | None = None if logs is None else logs.begin()
         self.extra: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -170,26 +188,67 @@ class Room:
 
     # affiliations (§5.2)
 
+    def put(self, jid: str, entry: Entry) -> None:
+        """Keep an entry of an address, in the place of the one there was."""
+        self._release(jid)
+        self._entries[jid] = entry
+        if entry.nick:
+            self._reserved[compared(entry.nick)] = jid
+        self._rise(entry.version)
+
+    def drop(self, jid: str, version: int | None = None) -> None:
+        """Keep nothing of an address but the version by which it ceased to be affiliated.
+
+        version: None if it is not to be remembered.
+        """
+        self._release(jid)
+        if version is not None:
+            self._former[jid] = version
+            self._rise(version)
+
+    def fill(self, entries: Mapping[str, Entry], former: Mapping[str, int]) -> None:
+        """Know the affiliations that were stored."""
+        for jid, entry in entries.items():
+            self.put(jid, entry)
+        for jid, version in former.items():
+            self.drop(jid, version)
+
+    def _release(self, jid: str) -> None:
+        """Know nothing of an address any more."""
+        former, entry = self._former.pop(jid, None), self._entries.pop(jid, None)
+        if entry is not None and entry.nick:
+            nick = compared(entry.nick)
+            if self._reserved.get(nick) == jid:
+                del self._reserved[nick]
+        if self._version in (former, None if entry is None else entry.version):
+            self._version = None  # it may have been the newest
+
+    def _rise(self, version: int) -> None:
+        if self._version is not None and version > self._version:
+            self._version = version
+
     def affiliation(self, bare: str) -> Affiliation:
         """Return what an account is to the room; a ban of its domain is one of it, too (§9.2)."""
-        entry = self.entries.get(bare)
+        entry = self._entries.get(bare)
         if entry is not None and entry.affiliation is not Affiliation.NONE:
             return entry.affiliation
-        domain = self.entries.get(bare.rpartition("@")[2])
+        domain = self._entries.get(bare.rpartition("@")[2])
         banned = domain is not None and domain.affiliation is Affiliation.OUTCAST
         return Affiliation.OUTCAST if banned else Affiliation.NONE
 
     def affiliated(self, *wanted: Affiliation) -> Iterator[tuple[str, Entry]]:
         """Yield the addresses of these affiliations and what is kept of them."""
-        for jid, entry in self.entries.items():
+        for jid, entry in self._entries.items():
             if entry.affiliation in wanted:
                 yield jid, entry
 
     @property
     def version(self) -> int:
         """The version of the lists: when an affiliation changed last (XEP-0463)."""
-        versions = [entry.version for entry in self.entries.values()]
-        return max((*versions, *self.former.values()), default=0)
+        if self._version is None:
+            versions = [entry.version for entry in self._entries.values()]
+            self._version = max((*versions, *self._former.values()), default=0)
+        return self._version
 
     @property
     def owners(self) -> int:
@@ -212,11 +271,7 @@ class Room:
 
     def reserved_for(self, nick: str) -> str | None:
         """Return the bare JID a nickname is reserved for, if it is (§7.10)."""
-        wanted = compared(nick)
-        for jid, entry in self.entries.items():
-            if entry.nick and compared(entry.nick) == wanted:
-                return jid
-        return None
+        return self._reserved.get(compared(nick))
 
     def add(self, occupant: Occupant) -> None:
         """Let somebody in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -49,7 +49,8 @@ class Rooms(Route):
         self.messages = Messages(self)
         self.private = Private(self)
         self._rooms: dict[str, Room] = {}
-        self._loading: dict[str, list[Deferred[Room | None]]] = {}
+        self._loading: dict[str, list[Deferred[None]]] = {}  # by address, and who waits
+        self._ending: dict[str, list[Deferred[None]]] = {}
         self._resting: OrderedDict[str, float] = OrderedDict()  # since when
         self._joined: dict[str, dict[Room, None]] = {}  # by full JID
         self._known: set[str] = set()  # clients whose rooms are loaded, by full JID
@@ -76,19 +77,43 @@ class Rooms(Route):
                 raise StanzaError("service-unavailable")
             return self.host.dispatch(passing, At.ROOMS)
         room = self._rooms.get(jid.bare)
-        if room is None:
+        if room is None or room.gone:
             return self._receive_later(passing, jid)
         return self._give(room, passing, jid)
 
     async def _receive_later(self, passing: Passing, jid: JID) -> None:
         room = await self.load(jid.bare)
         if room is None:
-            room = self._made(passing, jid)
+            room = await self._made(passing, jid)
         later = self._give(room, passing, jid)
         if later is not None:
             await later
 
     def _give(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:
+        """Let a room take a stanza; it stays loaded, and does not end by itself, meanwhile."""
+        room.holds += 1
+        try:
+            later = self._take(room, passing, jid)
+        except BaseException:
+            self._let_go(room)
+            raise
+        if later is not None:
+            return self._give_later(room, later)
+        self._let_go(room)
+        return None
+
+    async def _give_later(self, room: Room, later: Awaitable[None]) -> None:
+        try:
+            await later
+        finally:
+            self._let_go(room)
+
+    def _let_go(self, room: Room) -> None:
+        room.holds -= 1
+        if not (room.holds or room.by_client):
+            self.rest(room)
+
+    def _take(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:
         stanza = passing.stanza
         passing.room = room
         passing.occupant = room.by_client.get(passing.sender.full)
@@ -107,7 +132,7 @@ class Rooms(Route):
             return self.host.dispatch(passing, At.ROOM)
         if stanza.kind == "presence":
             if type is None:
-                return self._enter(room, passing, jid)
+                return self.entering.presence(room, passing, jid)
             if type == "unavailable":
                 self.leaving.unavailable(room, passing)
                 return None
@@ -119,13 +144,6 @@ class Rooms(Route):
             return self.private.request(room, passing, jid)
         return self.host.dispatch(passing, At.ROOM)
 
-    def _enter(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:
-        try:
-            return self.entering.presence(room, passing, jid)
-        finally:
-            if room.fresh and not room.by_client and room.bare in self._rooms:
-                del self._rooms[room.bare]  # whoever wanted to make it may not enter
-
     # rooms
 
     def find(self, bare: str) -> Room | None:
@@ -133,34 +151,38 @@ class Rooms(Route):
         return self._rooms.get(bare)
 
     async def load(self, bare: str) -> Room | None:
-        """Return a room, loaded; None if there is none."""
-        found = self._rooms.get(bare)
-        if found is not None:
-            return found
-        waiting = self._loading.get(bare)
-        if waiting is not None:
-            later: Deferred[Room | None] = Deferred()
-            waiting.append(later)
-            return await later
-        self._loading[bare] = []
-        room: Room | None = None
-        try:
-            room = await self._load(bare)
-        finally:
-            # whoever waited looks again if this failed, and finds the same fault
-            for later in self._loading.pop(bare):
-                later.callback(room)
-        return room
+        """Return a room, loaded; None if there is none.
 
-    async def _load(self, bare: str) -> Room | None:
+        One that is being loaded or destroyed is waited for. Raises what the store raises.
+        """
+        while True:
+            room = self._rooms.get(bare)
+            if room is not None and not room.gone:
+                return room
+            waiting = (self._ending if room is not None else self._loading).get(bare)
+            if waiting is not None:  # then look again: that may have failed
+                later: Deferred[None] = Deferred()
+                waiting.append(later)
+                await later
+                continue
+            waiting = self._loading[bare] = []
+            try:
+                await self._load(bare)
+            finally:
+                del self._loading[bare]
+                _wake(waiting)
+            if bare not in self._rooms:  # nor did any of those make it
+                return None
+
+    async def _load(self, bare: str) -> None:
         await self.host.store.settled()
         stored: storage.Stored | None = await self.host.store.read(storage.load, bare)
         if stored is None:
-            return None
+            return
         config = Config.of(self._muc.settings, stored.config)
         room = Room(self.host, parse(bare), config, stored.secret, stored.made)
         room.locked = stored.locked
-        room.entries, room.former = stored.entries, stored.former
+        room.fill(stored.entries, stored.former)
         if stored.subject is not None:
             room.subject, room.subject_id = Stanza.parse(stored.subject), stored.subject_id
         archive = self._muc.archive
@@ -171,7 +193,6 @@ class Rooms(Route):
         self._rooms[bare] = room
         self._restore(room, stored.occupants)
         self.rest(room)
-        return self._rooms.get(bare)
 
     def _restore(self, room: Room, occupants: list[tuple[str, str, str]]) -> None:
         """Put back those whose sessions are still there, and forget the others."""
@@ -197,12 +218,15 @@ class Rooms(Route):
             if room.find(nick) is None:  # no other client of it came back
                 tell_all(occupant, told_gone(occupant), GONE)
 
-    def _made(self, passing: Passing, jid: JID) -> Room:
+    async def _made(self, passing: Passing, jid: JID) -> Room:
         """Return a new room for who enters one that does not exist (§10.1). Raises StanzaError."""
         stanza = passing.stanza
         if stanza.kind != "presence":
             if stanza.type in ("error", "result"):
                 raise Dropped
+            if stanza.kind == "iq" and jid.resource:
+                # XEP-0410 §3.2: nobody may take that for a sign of being in
+                raise StanzaError("not-acceptable", by=jid.bare)
             raise StanzaError("item-not-found", by=jid.bare)
         if stanza.type is not None or not stanza.has(NS_MUC, "x"):
             if stanza.type is None and jid.resource:
@@ -210,18 +234,21 @@ class Rooms(Route):
             raise Dropped
         if not jid.resource:
             raise StanzaError("jid-malformed", by=jid.bare)
-        if not self.may_make(passing):
+        if not self._may_make(passing):
             raise StanzaError("not-allowed", by=jid.bare, text="only some may make rooms here")
-        return self.new(jid.to_bare(), passing.sender)
+        owned = await self.host.store.read(storage.owned, passing.sender.bare)
+        if owned >= self.options.most_owned:
+            text = "you own as many rooms as one may"
+            raise StanzaError("resource-constraint", by=jid.bare, text=text)
+        return await self.load(jid.bare) or self.new(jid.to_bare(), passing.sender)
 
-    def may_make(self, passing: Passing) -> bool:
+    def _may_make(self, passing: Passing) -> bool:
         """Tell whether somebody may make rooms (§10.1.1)."""
         wanted = self.options.makers
-        account = passing.account
-        if wanted == "everyone":
+        if wanted == "everyone" or self.host.users.administers(passing.sender):
             return True
-        local = account is not None and not account.temporary
-        return local and wanted == "accounts"
+        account = passing.account
+        return wanted == "accounts" and account is not None and not account.temporary
 
     def new(self, jid: JID, maker: JID) -> Room:
         """Return a new room that is loaded and not stored yet; its maker owns it."""
@@ -229,41 +256,67 @@ class Rooms(Route):
         ids = self.host.store.ids
         room = Room(self.host, jid, config, secrets.token_hex(_SECRET), ids.next())
         room.locked = room.fresh = True
-        room.entries[maker.bare] = Entry(Affiliation.OWNER, version=ids.next())
+        room.put(maker.bare, Entry(Affiliation.OWNER, version=ids.next()))
         self._rooms[room.bare] = room
         return room
 
     def write_new(self, room: Room, record: Record) -> None:
         """Let a room become durable."""
         record.apart = True
+        for statement in storage.FORGET:
+            record.write(statement, room.bare)
         record.write(storage.SAVE, *storage.values(room))
         for jid, entry in room.entries.items():
             record.write(storage.AFFILIATE, *storage.affiliate(room.bare, jid, entry))
 
-    async def destroy(self, room: Room, by: str | None = None) -> None:
-        """Remove a room for good; whoever is in has been told."""
+    async def destroy(
+        self, room: Room, by: str | None = None, durable: Callable[[], object] | None = None
+    ) -> None:
+        """Remove a room for good. What is sent there meanwhile waits.
+
+        durable: called when it is, to send out who is in. Raises what the store raises; then the
+        room is as it was.
+        """
         room.gone = True
-        archive = self._muc.archive
-        if archive is not None:
-            await archive.abandon(room.bare)
-        await self.host.store.transaction(storage.remove, room.bare)
-        if self._rooms.get(room.bare) is room:
-            del self._rooms[room.bare]
-        self._resting.pop(room.bare, None)
-        await self.host.switch(ROOM_DESTROYED).tell(RoomChange(room, by=by))
+        waiting = self._ending[room.bare] = []
+        try:
+            await self._remove(room)
+            if durable is not None:
+                durable()
+            await self.host.switch(ROOM_DESTROYED).tell(RoomChange(room, by=by))
+        finally:
+            del self._ending[room.bare]
+            if not room.gone:
+                self._resting[room.bare] = self.host.clock.seconds()
+            elif self._rooms.get(room.bare) is room:
+                self._forget(room.bare)
+            _wake(waiting)
+
+    async def _remove(self, room: Room) -> None:
+        try:
+            archive = self._muc.archive
+            if archive is not None:
+                await archive.abandon(room.bare)
+            await self.host.store.settled()  # what is on its way would come back otherwise
+            await self.host.store.transaction(storage.remove, room.bare)
+        except BaseException:
+            room.gone = False
+            raise
 
     def rest(self, room: Room) -> None:
         """Know that somebody may have been the last in a room."""
-        if room.by_client or room.gone or self._rooms.get(room.bare) is not room:
+        if room.by_client or room.holds or room.gone or self._rooms.get(room.bare) is not room:
+            return
+        if room.fresh:  # whoever wanted to make it may not enter
+            self._forget(room.bare)
             return
         if not room.config.persistent or room.locked:
-            room.gone = True
             self.host.spawn(self.destroy(room))
             return
         self._resting[room.bare] = self.host.clock.seconds()
         self._resting.move_to_end(room.bare)
-        while len(self._resting) > _RESTING:
-            self._drop(next(iter(self._resting)))
+        for bare in list(self._resting)[: max(0, len(self._resting) - _RESTING)]:
+            self._drop(bare)
         if self._sweep is None:
             self._sweep = self.host.clock.callLater(_IDLE, self._sweep_out)
 
@@ -279,10 +332,15 @@ class Rooms(Route):
 
     def _drop(self, bare: str) -> None:
         room = self._rooms.get(bare)
-        if room is not None and (room.turn.locked or any(said.record for said in room.said)):
+        if room is not None and (
+            room.holds or room.gone or room.turn.locked or any(said.record for said in room.said)
+        ):
             self._resting[bare] = self.host.clock.seconds()  # somebody holds on to this object
             self._resting.move_to_end(bare)
             return
+        self._forget(bare)
+
+    def _forget(self, bare: str) -> None:
         self._resting.pop(bare, None)
         self._rooms.pop(bare, None)
 
@@ -305,8 +363,7 @@ class Rooms(Route):
     def forget(self, bare: str) -> None:
         """Know that an account is no more; its rows go with it."""
         for room in self._rooms.values():
-            room.entries.pop(bare, None)
-            room.former.pop(bare, None)
+            room.drop(bare)
 
     # who is where
 
@@ -322,6 +379,10 @@ class Rooms(Route):
             joined.pop(room, None)
             if not joined:
                 del self._joined[jid]
+
+    def count(self, jid: str) -> int:
+        """Return how many rooms a client is in."""
+        return len(self._joined.get(jid, ()))
 
     def of_client(self, jid: str) -> list[Room]:
         """Return the loaded rooms a client is in."""
@@ -349,3 +410,8 @@ class Rooms(Route):
             occupant = room.by_client.get(session.full)
             if occupant is not None:
                 self.leaving.leave(room, occupant, session.full)
+
+
+def _wake(waiting: list[Deferred[None]]) -> None:
+    for later in waiting:
+        later.callback(None)

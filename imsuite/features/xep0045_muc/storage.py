@@ -83,6 +83,10 @@ ENTER = (
     "INSERT INTO room_occupant (room, jid, nick, role) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (room, jid) DO UPDATE SET nick = excluded.nick, role = excluded.role"
 )
+FORGET = (  # what may be left of another room of that name
+    "DELETE FROM room_affiliation WHERE room = ?",
+    "DELETE FROM room_occupant WHERE room = ?",
+)
 LEAVE = "DELETE FROM room_occupant WHERE room = ? AND jid = ?"
 
 
@@ -235,3 +239,12 @@ def of_account(cursor: Any, bare: str) -> list[tuple[str, str]]:
         (bare,),
     )
     return list(cursor.fetchall())
+
+
+def owned(cursor: Any, bare: str) -> int:
+    """Return how many rooms an account owns."""
+    cursor.execute(
+        "SELECT count(*) FROM room_affiliation WHERE jid = ? AND affiliation = 'owner'", (bare,)
+    )
+    count: int = cursor.fetchone()[0]
+    return count

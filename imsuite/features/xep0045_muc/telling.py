@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NS_MUC = "http://jabber.org/protocol/muc"
 NS_USER = f"{NS_MUC}#user"
+NS_VERSIONS = "urn:xmpp:muc-presence-versioning:0"
 X = f"{NS_USER}}}x"
 # what only the room may say (§18.2; XEP-0421 §4), and what brought the presence here
 _OURS = frozenset((X, f"{NS_MUC}}}x", "urn:xmpp:occupant-id:0}occupant-id", "urn:xmpp:hats:0}hats"))
@@ -88,9 +89,17 @@ def gone(occupant: Occupant) -> Stanza:
 
 
 def with_x(
-    stanza: Stanza, occupant: Occupant, jid: str | None, news: News, codes: Iterable[int]
+    stanza: Stanza,
+    occupant: Occupant,
+    jid: str | None,
+    news: News,
+    codes: Iterable[int],
+    version: str = "",
 ) -> Stanza:
-    """Return a presence with what the room says of the occupant. jid: real one, None to hide it."""
+    """Return a presence with what the room says of the occupant.
+
+    jid: real one, None to hide it; version: of what is seen in the room (XEP-0436), "" for none.
+    """
     affiliation = news.affiliation or occupant.affiliation
     role = news.role or occupant.role
     item = b"<item affiliation='%s' role='%s'" % (affiliation.value.encode(), role.value.encode())
@@ -105,6 +114,8 @@ def with_x(
         inside += b"<reason>%s</reason>" % escaped(news.reason)
     item += b">%s</item>" % inside if inside else b"/>"
     status = b"".join(b"<status code='%d'/>" % code for code in codes)
+    if version:
+        item += b"<version xmlns='%s' ver=%s/>" % (NS_VERSIONS.encode(), quoted(version))
     x = b"<x xmlns='%s'>%s%s%s</x>" % (NS_USER.encode(), item, news.extra, status)
     return stanza.plus(x, X)
 
@@ -134,6 +145,9 @@ def tell_all(
     room = occupant.room
     host = room.host
     real = occupant.main.jid if occupant.clients else None
+    if room.log is not None and others:
+        room.log.note(occupant.nick, stanza.type != "unavailable" and is_shown(occupant))
+    version = "" if room.log is None else room.log.word
     fans: dict[bool, Fan] = {}
     if others and is_shown(occupant):
         for other, client in room.clients():
@@ -143,7 +157,9 @@ def tell_all(
             fan = fans.get(knows)
             if fan is None:
                 jid = real if knows else None
-                fan = fans[knows] = Fan(host, with_x(stanza, occupant, jid, news, news.codes))
+                fan = fans[knows] = Fan(
+                    host, with_x(stanza, occupant, jid, news, news.codes, version)
+                )
             fan.send(client.jid, client.written)
         for fan in fans.values():
             finish(room, fan)
@@ -151,7 +167,7 @@ def tell_all(
     if news.own_extra:
         news = attrs.evolve(news, extra=news.extra + news.own_extra)
     for jid in list(occupant.clients) if own is None else own:
-        fan = Fan(host, with_x(stanza, occupant, jid, news, codes), record)
+        fan = Fan(host, with_x(stanza, occupant, jid, news, codes, version), record)
         fan.send(jid)
         finish(room, fan)
 
