@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -121,10 +122,10 @@ class Groups:
         for place in record.places:
             place.session.make_outbox().put(place)
         record.gathered = True
-        for function in record.followers:
-            function()
         self._gathered.append(record)
         self._appended += 1
+        for function in record.followers:
+            function()
         self._go_on()
 
     @property
@@ -341,19 +342,25 @@ def commit(connection: Connection, dialect: Dialect, plan: Plan) -> None:
 
 def insert(cursor: Cursor, statement: Insert, rows: Rows) -> None:
     """Add many rows with few statements."""
-    columns = ", ".join(statement.columns)
-    head = f"INSERT INTO {statement.table} ({columns}) VALUES "  # noqa: S608 # both are ours
-    one = f"({', '.join('?' * len(statement.columns))})"
-    if len(statement.columns) > 1:
+    if len(rows) > 1 and len(statement.columns) > 1:
         rows = sorted(rows, key=_PLACE)  # what lies together is written together
     place = 0
     for chunk in CHUNKS:
-        sql = head + ", ".join([one] * chunk)
         while len(rows) - place >= chunk:
-            cursor.execute(sql, [value for row in rows[place : place + chunk] for value in row])
+            values = [value for row in rows[place : place + chunk] for value in row]
+            cursor.execute(_spelled(statement, chunk), values)
             place += chunk
     if place < len(rows):
-        cursor.executemany(head + one, rows[place:])
+        cursor.executemany(_spelled(statement, 1), rows[place:])
+
+
+@cache
+def _spelled(statement: Insert, count: int) -> str:
+    """Return the statement that adds so many rows."""
+    columns = ", ".join(statement.columns)
+    one = f"({', '.join('?' * len(statement.columns))})"
+    many = ", ".join([one] * count)
+    return f"INSERT INTO {statement.table} ({columns}) VALUES {many}"  # noqa: S608 # both are ours
 
 
 def last_group(connection: Connection) -> int:
