@@ -31,7 +31,7 @@ EVENTS = 512  # most ready descriptors in one turn; further rounds within it wer
 # Links with something to send, and seconds: when there are so many and the first has waited for so
 # long, the end of the batch is not waited for. What is said meanwhile goes out in one write.
 EARLY = 256
-LATEST = 0.01
+LATEST = 0.06
 
 # what epoll calls them; defined here because select has them on Linux only
 IN, OUT, ERR, HUP = 0x001, 0x004, 0x008, 0x010

@@ -144,31 +144,36 @@ def tell_all(
     """
     room = occupant.room
     host = room.host
-    real = occupant.main.jid if occupant.clients else None
     if room.log is not None and others:
         room.log.note(occupant.nick, stanza.type != "unavailable" and is_shown(occupant))
     version = "" if room.log is None else room.log.word
-    fans: dict[bool, Fan] = {}
     if others and is_shown(occupant):
-        for other, client in room.clients():
-            if other is occupant:
-                continue
-            knows = other.knows_all
-            fan = fans.get(knows)
-            if fan is None:
-                jid = real if knows else None
-                fan = fans[knows] = Fan(
-                    host, with_x(stanza, occupant, jid, news, news.codes, version)
-                )
-            fan.send(client.jid, client.written)
-        for fan in fans.values():
-            finish(room, fan)
+        _tell_others(occupant, stanza, news, version)
     codes = sorted({110, *news.codes, *news.own})
     if news.own_extra:
         news = attrs.evolve(news, extra=news.extra + news.own_extra)
     for jid in list(occupant.clients) if own is None else own:
         fan = Fan(host, with_x(stanza, occupant, jid, news, codes, version), record)
         fan.send(jid)
+        finish(room, fan)
+
+
+def _tell_others(occupant: Occupant, stanza: Stanza, news: News, version: str) -> None:
+    """Send presence of an occupant to everybody else."""
+    room = occupant.room
+    real = occupant.main.jid if occupant.clients else None
+    fans: dict[bool, Fan] = {}
+    for other, client in room.clients():
+        if other is occupant:
+            continue
+        knows = other.knows_all
+        fan = fans.get(knows)
+        if fan is None:
+            jid = real if knows else None
+            seen = with_x(stanza, occupant, jid, news, news.codes, version)
+            fan = fans[knows] = Fan(room.host, seen)
+        fan.send(client.jid, client.written)
+    for fan in fans.values():
         finish(room, fan)
 
 
