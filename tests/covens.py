@@ -1,6 +1,6 @@
 """A room in memory, with people in it, for tests of what else there is about rooms."""
 
-from imsuite.core.interfaces import IRooms
+from imsuite.core.service_interfaces import IRooms
 from imsuite.features.xep0045_muc.room import Entry
 from imsuite.testing.memory import now
 from imsuite.xmpp.stanza import Stanza
@@ -40,7 +40,7 @@ def the_room(server, room=COVEN):
 
 def affiliates(room, bare, affiliation, nick=""):
     """Make somebody a member, or whatever else, without any of them hearing of it."""
-    room.entries[bare] = Entry(affiliation, nick)
+    room.put(bare, Entry(affiliation, nick))
 
 
 def tells(client, text, room=COVEN, id=None, inner=""):

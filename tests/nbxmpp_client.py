@@ -7,6 +7,7 @@ JSON.
 
 import ctypes
 import json
+import os
 import sys
 
 import gi
@@ -59,6 +60,7 @@ class Driven:
     def __init__(self, settings):
         self.settings = settings
         self.loop = GLib.MainLoop()
+        self.begun = b""  # of a command
         trusted = Gio.TlsFileDatabase.new(settings["ca_file"])
         Gio.TlsBackend.get_default().set_default_database(trusted)
         client = self.client = Client(log_context="test")
@@ -139,12 +141,14 @@ class Driven:
     # what it is told to do
 
     def command(self, source, condition):
-        line = sys.stdin.readline()
-        if not line:
+        read = os.read(source, 65536)
+        if not read:
             self.loop.quit()
             return False
-        name, *words = json.loads(line)
-        getattr(self, f"do_{name}")(*words)
+        *lines, self.begun = (self.begun + read).split(b"\n")
+        for line in lines:
+            name, *words = json.loads(line)
+            getattr(self, f"do_{name}")(*words)
         return True
 
     def do_befriend(self, jid):

@@ -3,9 +3,19 @@
 from omemo.storage import Just, Nothing, Storage
 from slixmpp import JID
 from slixmpp.plugins import register_plugin
-from slixmpp_omemo import XEP_0384
+from xmlschema import XMLSchema10, XMLSchema11
+from zope.interface import implementedBy
 
 from tests.people import Slixmpp
+
+# COMPAT(xmlschema 4.3): it reads every attribute of its classes, and they inherit `__provides__`
+# from collections.abc where zope.interface knows those (as wokkel lets it), which can be read of a
+# class only that zope.interface knows itself
+for _schema in (XMLSchema10, XMLSchema11):
+    implementedBy(_schema)
+    implementedBy(type(_schema.meta_schema))
+
+from slixmpp_omemo import XEP_0384  # noqa: E402
 
 VERSIONS = ("twomemo", "oldmemo")  # of the protocol: 0.8 and 0.3
 

@@ -243,6 +243,7 @@ class Nbxmpp(Person):
     """
 
     program = "nbxmpp"
+    script = "nbxmpp_client.py"
 
     def __init__(self, *given, binding="", spoil=False, **more):
         super().__init__(*given, **more)
@@ -257,7 +258,7 @@ class Nbxmpp(Person):
             [
                 DEBIAN_PYTHON,
                 "-I",
-                Path(__file__).with_name("nbxmpp_client.py"),
+                Path(__file__).with_name(self.script),
                 json.dumps(self._settings),
             ],
             stdin=subprocess.PIPE,

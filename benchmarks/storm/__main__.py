@@ -2,9 +2,11 @@
 
 Each storm is one server in memory and clients that do random things; every other one has a store
 that answers late. In some of them links break, the server is killed, and the disk is full
-(`keeping`); in some a crowd hammers two rooms (`crowd`). What must hold is checked after each step.
-Then clients log in and out and messages are sent, and the server must not grow by it. A failure
-prints the seed and what happened before; the same seed makes the same storm.
+(`keeping`); in some a crowd hammers two rooms (`crowd`), which are destroyed and made anew (`mob`);
+in some people publish to nodes and hear of it (`nodes`).
+What must hold is checked after each step. Then clients log in and out and messages are sent, and
+the server must not grow by it. A failure prints the seed and what happened before; the same seed
+makes the same storm.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.storm import crowd, keeping
+from benchmarks.storm import crowd, keeping, mob, nodes
 from benchmarks.storm.growth import measure
+from benchmarks.storm.node_words import FULL
 from benchmarks.storm.storm import Wrong, run
 
 KINDS: tuple[tuple[Any, dict[str, Any]], ...] = (
@@ -28,6 +31,9 @@ KINDS: tuple[tuple[Any, dict[str, Any]], ...] = (
     (keeping.run, {"late": True, "full": keeping.FULL}),
     (crowd.run, {"late": False, "people": 100}),
     (crowd.run, {"late": True, "people": 30}),
+    (mob.run, {"people": 16}),
+    (nodes.run, {"late": True}),
+    (nodes.run, {"late": True, "full": FULL, "few": 1}),
 )
 MOST_OBJECTS = 2000  # that may be left behind
 MOST_BYTES = 2**20

@@ -1,9 +1,10 @@
 """Tortures a server: `python -m benchmarks.torture --seconds 600 --seed 1`.
 
-Rounds of a minute or so: in each a new server with clients that talk, which is killed, cut off from
-its power, ended in order or left without room on its disk, and started again. At the end of a
-round all archives are read and compared with what was said, acknowledged and heard. The seed
-decides who says what and what happens when; how fast the machine is decides the rest.
+Rounds of a minute or so: in each a new server with clients that talk, to each other and in rooms,
+and publish to nodes; it is killed, cut off from its power, ended in order or left without room on
+its disk, and started again. At the end of a round all archives and nodes are read and compared with
+what was said, acknowledged and heard. The seed decides who says what and what happens when; how
+fast the machine is decides the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.servers.certificate import write_certificate
-from benchmarks.torture.cast import PASSWORD, Cast, account_names
+from benchmarks.torture.cast import PARTS, PASSWORD, Cast, account_names
 from benchmarks.torture.disk import Disk, missing
 from benchmarks.torture.subjects import PROFILE, SUBJECTS, Subject, TorturedImsuite
 from benchmarks.torture.torture import Torture
@@ -73,14 +74,15 @@ def torture(
     load: float = 10.0,
     ours: bool = True,
     hopeless: bool = False,
+    parts: Iterable[str] = PARTS,
 ) -> Verdict:
     """Run one round and return what is wrong.
 
     faults: names of methods of Torture; pause: seconds between two of them at most; load: bursts
     of a device in a second; ours: it is imsuite, whose ids sort and which knows carbons; hopeless:
-    something is going to be wrong, so do not wait for it to come right.
+    something is going to be wrong, so do not wait for it to come right; parts: who takes part.
     """
-    cast = Cast.make(subject.place, seed, scale, 1 / load, carbons=ours)
+    cast = Cast.make(subject.place, seed, scale, 1 / load, carbons=ours, parts=parts)
     run = Torture(subject, cast, random.Random(seed), pause, sorts=ours)
     if hopeless:
         run.waits = run.waits[:1]
@@ -108,6 +110,7 @@ def main() -> int:
     words.add_argument("--load", type=float, default=10, help="bursts of each device in a second")
     words.add_argument("--pause", type=float, default=1.5, help="seconds between faults, at most")
     words.add_argument("--faults", help="some of kill,cut,term,full,postgres")
+    words.add_argument("--parts", help="some of chat,rooms,nodes; all of them by default")
     words.add_argument("--lies", action="store_true", help="a disk that does not sync: must fail")
     words.add_argument("--keep", action="store_true", help="keep the files of a round that failed")
     words.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own")
@@ -129,6 +132,7 @@ def _round(given: argparse.Namespace, seed: int, seconds: float) -> bool:
     faults = FAULTS if disk else WITH_POSTGRES if given.postgres else WITHOUT_DISK
     if given.faults:
         faults = tuple(given.faults.split(","))
+    parts = given.parts.split(",") if given.parts else PARTS if ours else PARTS[:1]
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     cluster = Cluster() if given.postgres else None
     try:
@@ -144,6 +148,7 @@ def _round(given: argparse.Namespace, seed: int, seconds: float) -> bool:
             pause=given.pause,
             load=given.load,
             ours=ours,
+            parts=parts,
         )
     finally:
         if cluster is not None:

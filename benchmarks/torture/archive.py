@@ -23,11 +23,12 @@ def key_of(message: Element) -> tuple[str, int] | None:
     return words[0], int(words[1])
 
 
-def query(id: str, after: str | None, most: int) -> str:
-    """Return a request for a page."""
+def query(id: str, after: str | None, most: int, of: str = "") -> str:
+    """Return a request for a page. of: whose archive it is, the account's own if empty."""
     then = f"<after>{after}</after>" if after else ""
+    to = f" to='{of}'" if of else ""
     return (
-        f"<iq type='set' id='{id}'><query xmlns='{NS_MAM}' queryid='{id}'>"
+        f"<iq type='set' id='{id}'{to}><query xmlns='{NS_MAM}' queryid='{id}'>"
         f"<set xmlns='{NS_RSM}'><max>{most}</max>{then}</set></query></iq>"
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import attrs
 
 from benchmarks.torture.device import Device
 from benchmarks.torture.ledger import Diary, Ledger
 from benchmarks.torture.managed import Managed
+from benchmarks.torture.society import Society, node_accounts, room_accounts
 from benchmarks.torture.stream import Place
 
 PASSWORD = "wherefore-art-thou"
@@ -16,18 +18,23 @@ STEADY, TWINS, PLAIN, FLAKY, FLIGHTY = ("steady", "twins", "plain", "flaky", "fl
 SHORT = 2  # seconds for which the session of one who is flighty waits
 
 
+PARTS = ("chat", "rooms", "nodes")
+WATCHERS = ("watcher0", "watcher1")
+
+
 def account_names(scale: int) -> list[str]:
-    """Return the accounts of all who take part."""
+    """Return the accounts of all who may take part."""
+    return [*_talkers(scale), *WATCHERS, *room_accounts(scale), *node_accounts(scale)]
+
+
+def _talkers(scale: int) -> list[str]:
     kinds = (STEADY, TWINS, PLAIN, FLAKY, FLIGHTY)
-    return [f"{kind}{number}" for kind in kinds for number in range(scale)] + [
-        "watcher0",
-        "watcher1",
-    ]
+    return [f"{kind}{number}" for kind in kinds for number in range(scale)]
 
 
 @attrs.define
 class Cast:
-    """The devices of a run.
+    """The devices of a run. society: those who live in rooms and publish.
 
     steady: stream management, always there; twins: two such devices of one account, with carbons;
     plain: without stream management, they read the archive when they come; flaky: steady, with a
@@ -38,14 +45,26 @@ class Cast:
     ledger: Ledger
     devices: list[Device]
     accounts: list[str]  # that say and hear something
+    society: Society
     password: str = PASSWORD
 
     @classmethod
     def make(
-        cls, place: Place, seed: int, scale: int, pause: float, *, carbons: bool = True
+        cls,
+        place: Place,
+        seed: int,
+        scale: int,
+        pause: float,
+        *,
+        carbons: bool = True,
+        parts: Iterable[str] = PARTS,
     ) -> Cast:
-        """Return a cast. scale: accounts of each kind; pause: seconds between two bursts."""
-        ledger = Ledger()
+        """Return a cast.
+
+        scale: accounts of each kind; pause: seconds between two bursts; parts: some of PARTS.
+        """
+        ledger, chosen = Ledger(), frozenset(parts)
+        society = Society.make(place, ledger, chosen, (seed, scale, pause), PASSWORD)
         devices: list[Device] = []
 
         def add(kind: type[Device], name: str, **about: bool) -> Device:
@@ -56,7 +75,7 @@ class Cast:
             devices.append(made)
             return made
 
-        for number in range(scale):
+        for number in range(scale if "chat" in chosen else 0):
             add(Managed, f"{STEADY}{number}/one")
             add(Managed, f"{TWINS}{number}/one", carbons=carbons)
             if carbons:
@@ -66,12 +85,18 @@ class Cast:
             flighty = add(Managed, f"{FLIGHTY}{number}/one", leaves=True)
             assert isinstance(flighty, Managed)
             flighty.longest = SHORT
-        add(Managed, "watcher0/one", watches=True)
-        add(Device, "watcher1/one", watches=True)
-        accounts = [name for name in account_names(scale) if not name.startswith("watcher")]
+        if "chat" in chosen:
+            add(Managed, "watcher0/one", watches=True)
+            add(Device, "watcher1/one", watches=True)
+        accounts = _talkers(scale) if "chat" in chosen else []
         for device in devices:
             device.peers = [account for account in accounts if account != device.account]
-        return cls(ledger, devices, accounts)
+        return cls(ledger, devices, accounts, society)
+
+    @property
+    def everybody(self) -> list[Device]:
+        """All devices, those of the society too."""
+        return [*self.devices, *self.society.devices]
 
     @property
     def watchers(self) -> list[Device]:
@@ -87,7 +112,10 @@ class Cast:
     def flighty(self) -> list[Managed]:
         """Those who lose their links by themselves."""
         return [
-            device
-            for device in self.devices
-            if isinstance(device, Managed) and device.account.startswith((FLAKY, FLIGHTY))
+            *self.society.movers,
+            *(
+                device
+                for device in self.devices
+                if isinstance(device, Managed) and device.account.startswith((FLAKY, FLIGHTY))
+            ),
         ]

@@ -263,11 +263,11 @@ class Device:
 
     # the archive
 
-    async def page(self, after: str | None, most: int) -> archive.Page:
-        """Return a page of the account's archive. Raises Gone."""
+    async def page(self, after: str | None, most: int, of: str = "") -> archive.Page:
+        """Return a page of an archive, the account's own if it is not said. Raises Gone."""
         id = f"page{next(self._ids)}"
         self._pages.begin(id)
-        answer = await self.ask(archive.query(id, after, most), id)
+        answer = await self.ask(archive.query(id, after, most, of), id)
         if answer.get("type") == "error" and "postgres" in self.ledger.faults:
             self.break_link()
             raise Gone("the archive cannot be read now")
@@ -299,12 +299,12 @@ class Device:
         if live and live[-1] is not None:
             self._anchor = live[-1]
 
-    async def read_archive(self) -> list[archive.Entry]:
-        """Return the whole archive. Raises Gone."""
+    async def read_archive(self, of: str = "") -> list[archive.Entry]:
+        """Return a whole archive, the account's own if it is not said. Raises Gone."""
         entries: list[archive.Entry] = []
         last = None
         while True:
-            page = await self.page(last, self.dice.choice((50, 100, 250)))
+            page = await self.page(last, self.dice.choice((50, 100, 250)), of)
             entries += page.entries
             last = page.last
             if page.complete or not page.entries:

@@ -27,6 +27,7 @@ class Said:
     to: str  # account
     state: State = State.WAITING
     again: bool = False  # sent twice because nobody said whether it had arrived
+    counted: bool = False  # the server counts it as handled (XEP-0198), whatever it says to it
 
     @property
     def key(self) -> tuple[str, int]:
@@ -78,6 +79,7 @@ class Diary:
     resumed: int = 0
     failed: int = 0  # resumptions that were refused
     heard: list[Heard] = attrs.field(factory=list)
+    caught: int = 0  # messages of rooms
     seen: list[Seen] = attrs.field(factory=list)
     settled: int = 0  # how much of `heard` the server knows to have arrived
     unsure: set[int] = attrs.field(factory=set)  # places in `heard` that may come once more

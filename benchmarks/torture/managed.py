@@ -28,6 +28,7 @@ class Managed(Device):
         super().__init__(place, ledger, diary, password, dice)
         self.sm_id: str | None = None
         self.longest: int | None = None  # seconds it asks its session to wait for it
+        self.nap = 0.02  # seconds for which it is without a link at most, where it loses links
         self.every = dice.choice((1, 5, 20))  # stanzas between two <r/>
         self.eager = dice.choice((0.0, 0.05, 0.5))  # how often it sends <a/> unasked
         self._received = 0  # stanzas, modulo WRAP

@@ -13,11 +13,12 @@ import attrs
 from benchmarks.torture.archive import Entry
 from benchmarks.torture.cast import Cast
 from benchmarks.torture.device import Reader
+from benchmarks.torture.inspection import Inspection
 from benchmarks.torture.ledger import Diary, Ledger, State
 from benchmarks.torture.managed import Managed
 from benchmarks.torture.stream import Gone
 from benchmarks.torture.subjects import Subject
-from benchmarks.torture.verdict import Verdict, judge
+from benchmarks.torture.verdict import Verdict, count, judge
 
 PATIENCE = 30.0  # seconds for everybody to be there again, and to acknowledge the last message
 MOMENTS = ("time", "time", "said", "acknowledged", "heard")
@@ -64,7 +65,10 @@ class Torture:
         try:
             await self._open()
             talks = [self._task(device.talk()) for device in self.cast.talkers]
+            talks += [self._task(device.talk()) for device in self.cast.society.devices]
             talks += [self._task(self._mischief(device)) for device in self.cast.flighty]
+            if self.cast.society.ruler is not None:
+                talks.append(self._task(self.cast.society.ruler.rule()))
             for fault in faults:
                 self._count(fault)
                 await getattr(self, fault)()
@@ -92,20 +96,35 @@ class Torture:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _number(self, state: State) -> int:
+        """Return how many messages and orders are in a state."""
+        return self.ledger.count(state) + self.cast.society.ledger.count(state)
+
     def _count(self, name: str, more: int = 1) -> None:
         self.ledger.faults[name] = self.ledger.faults.get(name, 0) + more
 
     # before and after
 
     async def _open(self) -> None:
-        for device in self.cast.devices:
+        for device in self.cast.everybody:
             self._tasks.append(self._task(device.run()))
         await self._recovered("start")
+        await self._open_rooms()
         for watcher in self.cast.watchers:
             for account in self.cast.accounts:
                 watcher.send(f"<presence type='subscribe' to='{account}@{watcher.place.domain}'/>")
         if not await until(self._all_seen, PATIENCE):
             self.ledger.complain("those who are subscribed to everybody do not see everybody")
+
+    async def _open_rooms(self) -> None:
+        ruler = self.cast.society.ruler
+        if ruler is None:
+            return
+        for view in ruler.views.values():
+            ruler.knock(view)
+        await until(lambda: all(view.nick for view in ruler.views.values()), PATIENCE)
+        if not await ruler.make():
+            self.ledger.complain("no rooms could be made")
 
     def _all_seen(self) -> bool:
         wanted = {device.diary.device for device in self.cast.talkers if device.diary.steady}
@@ -114,7 +133,7 @@ class Torture:
         )
 
     async def _close(self) -> None:
-        for device in self.cast.devices:
+        for device in self.cast.everybody:
             device.over = True
             device.break_link()
         await self._cancel(self._tasks)
@@ -197,8 +216,8 @@ class Torture:
         disk = self.subject.disk
         assert disk is not None
         await self._moment(lambda: disk.fill(self.dice.randrange(100_000)))
-        before = self.ledger.count(State.REFUSED)
-        await until(lambda: self.ledger.count(State.REFUSED) > before, 5)
+        before = self._number(State.REFUSED)
+        await until(lambda: self._number(State.REFUSED) > before, 5)
         await asyncio.sleep(self.dice.uniform(0.0, 0.3))
         disk.free()
         await self._goes_on("the disk was full")
@@ -208,22 +227,22 @@ class Torture:
         cluster = self.subject.postgres
         assert cluster is not None
         await self._moment(lambda: None)
-        refused = self.ledger.count(State.REFUSED)
+        refused = self._number(State.REFUSED)
         await asyncio.to_thread(cluster.kill)
         await asyncio.sleep(self.dice.uniform(0.0, 1.0))
         await asyncio.to_thread(cluster.start)
         await self._goes_on("PostgreSQL was killed")
-        if self.ledger.count(State.REFUSED) > refused:
+        if self._number(State.REFUSED) > refused:
             self.ledger.complain("messages were refused, not kept waiting for PostgreSQL")
 
     async def _goes_on(self, after: str) -> None:
-        taken = self.ledger.count(State.ACKED)
-        if not await until(lambda: self.ledger.count(State.ACKED) > taken + 10, PATIENCE):
+        taken = self._number(State.ACKED)
+        if not await until(lambda: self._number(State.ACKED) > taken + 10, PATIENCE):
             self.ledger.complain(f"nothing is acknowledged after {after}")
 
     async def _recovered(self, fault: str) -> None:
         """Wait until everybody is there."""
-        devices = [device for device in self.cast.devices if not device.diary.leaves]
+        devices = [device for device in self.cast.everybody if not device.diary.leaves]
         if self.dice.random() < 0.2 and fault != "start":
             return  # the next one comes while they are coming back
         if not await until(lambda: all(device.online.is_set() for device in devices), PATIENCE):
@@ -237,7 +256,7 @@ class Torture:
             await asyncio.sleep(dice.uniform(0.1, 2.0))
             away = dice.choice((0.02, 0.3, 1.5 * (device.longest or 1)))
             if dice.random() < 0.5 or not device.diary.leaves:
-                device.break_link(away if device.diary.leaves else 0.02)
+                device.break_link(away if device.diary.leaves else dice.choice((0.02, device.nap)))
             else:
                 try:
                     await device.leave(away)
@@ -249,7 +268,7 @@ class Torture:
     async def _ask(self) -> Verdict:
         """Wait for the last acknowledgements, read the archives and judge."""
         await self._recovered("the end")
-        everybody = self.cast.devices
+        everybody = self.cast.everybody
         await until(lambda: all(device.online.is_set() for device in everybody), PATIENCE)
         for device in everybody:
             if device.online.is_set():
@@ -259,13 +278,31 @@ class Torture:
         ):
             waiting = [f"{it}: {it.unacknowledged}" for it in everybody if it.unacknowledged]
             self.ledger.complain(f"no acknowledgement came: {waiting}")
+        await self._enter_again()
+        inspection = Inspection(self.subject.place, self.cast.society, self.cast.password)
         verdict = Verdict()
         for wait in self.waits:
             await asyncio.sleep(wait)
             verdict = judge(self.ledger, await self._archives(), sorts=self.sorts)
+            await inspection.look(verdict)
+            count(verdict, self.ledger, self.cast.society.ledger)
             if verdict.good:
                 break
         return verdict
+
+    async def _enter_again(self) -> None:
+        """Let those who are not in their rooms enter, and all hear of it."""
+        views = [(it, view) for it in self.cast.society.dwellers for view in it.views.values()]
+
+        def all_in() -> bool:
+            for device, view in views:
+                if view.nick is None and device.online.is_set():
+                    device.knock(view)
+            return all(view.nick is not None for _, view in views)
+
+        if not await until(all_in, PATIENCE):
+            out = [f"{it}: {view.room}" for it, view in views if view.nick is None]
+            self.ledger.complain(f"not let in: {out}")
 
     async def _archives(self) -> dict[str, list[Entry]]:
         accounts = self.cast.accounts

@@ -60,7 +60,7 @@ def judge(ledger: Ledger, archives: Mapping[str, list[Entry]], *, sorts: bool = 
         if diary.steady and diary.failed:
             verdict.add("a session was not resumed", f"{diary.device}, {diary.failed} times")
     _judge_watching(verdict, ledger)
-    verdict.figures = _figures(ledger, verdict)
+    count(verdict, ledger)
     return verdict
 
 
@@ -72,12 +72,13 @@ def _judge_archive(verdict: Verdict, account: str, entries: list[Entry], sorts: 
         verdict.add("ids used twice in an archive", f"{account}: {twice[:3]}")
     if sorts and ids != sorted(ids):
         verdict.add("ids of an archive out of order", account)
-    _judge_order(verdict, "out of order in an archive", account, (e.key for e in entries if e.key))
+    judge_order(verdict, "out of order in an archive", account, (e.key for e in entries if e.key))
 
 
-def _judge_order(
+def judge_order(
     verdict: Verdict, fault: str, where: object, keys: Iterable[tuple[str, int]]
 ) -> None:
+    """Add a fault for each message of a device that comes after a later one."""
     last: dict[str, int] = {}
     for device, number in keys:
         if number < last.get(device, 0):
@@ -159,7 +160,7 @@ def _judge_order_heard(
             sessions[heard.session].append(heard)
     for number, list_ in sessions.items():
         where = f"{diary.device}, session {number}"
-        _judge_order(verdict, "out of order on delivery", where, (heard.key for heard in list_))
+        judge_order(verdict, "out of order on delivery", where, (heard.key for heard in list_))
         for one, two in pairwise(heard for heard in list_ if heard.id is not None):
             if sorts and str(one.id) > str(two.id):
                 what = f"{where}: {_words(two)} after {_words(one)}"
@@ -192,14 +193,16 @@ def _judge_watching(verdict: Verdict, ledger: Ledger) -> None:
                 verdict.add("somebody who is there was not seen", f"{diary.device}: {device}")
 
 
-def _figures(ledger: Ledger, verdict: Verdict) -> dict[str, int]:
-    diaries = ledger.diaries.values()
+def count(verdict: Verdict, ledger: Ledger, others: Ledger | None = None) -> None:
+    """Count what happened. others: of those who live in rooms and publish."""
+    ledgers = [ledger] if others is None else [ledger, others]
+    diaries = [diary for each in ledgers for diary in each.diaries.values()]
     counts = {name: len(examples) for name, examples in verdict.found.items()}
-    return {
+    verdict.figures = {
         **ledger.faults,
-        "said": len(ledger.said),
-        **{state.value: ledger.count(state) for state in State},
-        "delivered": sum(len(diary.heard) for diary in diaries),
+        "said": sum(each.count(state) for each in ledgers for state in State),
+        **{state.value: sum(each.count(state) for each in ledgers) for state in State},
+        "delivered": sum(len(diary.heard) + diary.caught for diary in diaries),
         "resumed": sum(diary.resumed for diary in diaries),
         "resumptions refused": sum(diary.failed for diary in diaries),
         "lost": sum(count for name, count in counts.items() if name.startswith("LOST")),

@@ -101,6 +101,8 @@ class ListenerService(Service):
             return
         await clients.shutdown(self._server.config.server.drain_seconds)
         hub.stop()
+        for host in self._server.hosts.values():
+            await host.departures.finished()  # features have things to store about who goes
 
 
 class RenewalService(Service):

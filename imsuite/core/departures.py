@@ -43,6 +43,11 @@ class Departures:
                 del self._leaving[session.full]
             done.callback(None)
 
+    async def finished(self) -> None:
+        """Wait until everybody knows of all sessions that were taken out."""
+        while self._leaving:
+            await next(iter(self._leaving.values()))
+
     async def vacate(self, account: Account, jid: JID) -> bool:
         """Wait until no session has that full JID, and everybody knows that it is gone.
 

@@ -22,7 +22,7 @@ class Fan:
 
     host: that sends it; stanza: with `from` and without `to`; record: what must be durable before
     a copy is sent, None for nothing; failed: called with the address and the error where a copy
-    can not be delivered at once. Nobody answers it with an error stanza then.
+    can not be delivered, which may be later. Nobody answers it with an error stanza then.
     """
 
     __slots__ = (
@@ -84,15 +84,16 @@ class Fan:
             if self._failed is not None:
                 self._failed(to, StanzaError("recipient-unavailable"))
             return
+        failed = None if self._failed is None else partial(self._failed, to)
         record = self._record or self._behind
         if record is None:
             if host.store.settled().called:
-                host.send(copy)
+                host.send(copy, failed)
                 return
             # what was sent there before waits for its commit, and this must not overtake it
             record = self._behind = Record(host, None, host.store.ids)
             record.refused = partial(_send_anyway, record)
-        record.after(partial(host.send, copy))
+        record.after(partial(host.send, copy, failed))
 
     def _deliver(self, session: Session, copy: Stanza) -> None:
         passing = Passing(copy, session.account, self._sender, None, session)
@@ -100,11 +101,8 @@ class Fan:
         passing.vouched = True
         try:
             later = session.account.host.arrive(passing)
-        except Dropped:
-            return
-        except StanzaError as why:
-            if self._failed is not None:
-                self._failed(copy.attrs["to"], why)
+        except Exception as why:
+            self._lost(copy.attrs["to"], why)
             return
         if later is not None:
             if self._waits is None:
@@ -116,13 +114,19 @@ class Fan:
     async def _wait(self, passing: Passing, later: Awaitable[None]) -> None:
         try:
             await later
-        except Dropped:
-            return
-        except StanzaError as why:
-            if self._failed is not None:
-                self._failed(passing.stanza.attrs["to"], why)
+        except Exception as why:
+            self._lost(passing.stanza.attrs["to"], why)
             return
         self._complete(passing)
+
+    def _lost(self, to: str, why: Exception) -> None:
+        """Know that a copy did not arrive; the others do all the same."""
+        if isinstance(why, Dropped):
+            return
+        if not isinstance(why, StanzaError):
+            self._host.condition(why)  # logs what is nobody's fault there
+        elif self._failed is not None:
+            self._failed(to, why)
 
     def _complete(self, passing: Passing) -> None:
         """Let what follows the copy follow the record of all, or have its own."""

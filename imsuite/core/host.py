@@ -19,7 +19,7 @@ from imsuite.core.departures import Departures
 from imsuite.core.feature import Answers, At, Feature, Negotiates, On, StreamFeature, Takes
 from imsuite.core.hooks import Handler, Hook, Passing, Step, Switch
 from imsuite.core.interfaces import IRoster
-from imsuite.core.requests import Requests
+from imsuite.core.requests import Requests, send
 from imsuite.rules.stream import Phase, may_offer
 from imsuite.xmpp.address import JID, parse
 from imsuite.xmpp.errors import Dropped, ImsuiteError, StanzaError, StreamError
@@ -466,26 +466,18 @@ class Host:
         self.log.failure("{host}: a stanza failed", Failure(why), host=self.domain)
         return StanzaError("internal-server-error")
 
-    def send(self, stanza: Stanza) -> None:
-        """Send a stanza that this host made; errors concern nobody but who asked by `requests`."""
-        self.spawn(self._send(stanza))
+    def send(self, stanza: Stanza, failed: Callable[[StanzaError], object] | None = None) -> None:
+        """Send a stanza that this host made; errors concern nobody but who asked by `requests`.
 
-    async def _send(self, stanza: Stanza) -> None:
-        session = self.router.sessions.get(stanza.attrs.get("to", ""))
-        if session is not None and stanza.kind == "iq":
-            session.send(stanza)
-            return
-        sender = stanza.attrs.get("from", self.domain)
-        passing = Passing(stanza, None, parse(sender))  # type: ignore[arg-type]
+        failed: called with the error if it can not be delivered.
+        """
         try:
-            later = self.router.route(passing)
-            if later is not None:
-                await passing.wait(later)
-            passing.complete()
-        except Dropped:
-            pass
-        except StanzaError as why:
-            self.requests.refused(stanza, why)
+            later = send(self, stanza, failed)
+        except Exception:
+            self._log_failure(Failure())
+            return
+        if later is not None:
+            self.spawn(later)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> Deferred[Any]:
         """Run a coroutine that nobody waits for; its failure is logged."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
+from imsuite.core.hooks import Passing
 from imsuite.xmpp import ns as NS
-from imsuite.xmpp.address import JID
-from imsuite.xmpp.errors import CONDITIONS, ImsuiteError, StanzaError
+from imsuite.xmpp.address import JID, parse
+from imsuite.xmpp.errors import CONDITIONS, Dropped, ImsuiteError, StanzaError
 from imsuite.xmpp.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -78,6 +80,54 @@ class Requests:
         for waiting, call in given_up.values():
             call.cancel()
             waiting.errback(NoAnswer("the server stops"))
+
+
+def send(
+    host: Host, stanza: Stanza, failed: Callable[[StanzaError], object] | None = None
+) -> Coroutine[Any, Any, None] | None:
+    """Send a stanza that a host made (see `Host.send`); return what is left if it must wait."""
+    session = host.router.sessions.get(stanza.attrs.get("to", ""))
+    if session is not None and stanza.kind == "iq":
+        session.send(stanza)
+        return None
+    sender = stanza.attrs.get("from", host.domain)
+    passing = Passing(stanza, None, parse(sender))  # type: ignore[arg-type] # nobody's account
+    try:
+        later = host.router.route(passing)
+        if later is not None:
+            return _send_later(host, passing, later, failed)
+        passing.complete()
+    except Dropped:
+        pass
+    except StanzaError as why:
+        _refused(host, stanza, why, failed)
+    return None
+
+
+async def _send_later(
+    host: Host,
+    passing: Passing,
+    later: Awaitable[None],
+    failed: Callable[[StanzaError], object] | None,
+) -> None:
+    try:
+        await passing.wait(later)
+        passing.complete()
+    except Dropped:
+        pass
+    except StanzaError as why:
+        _refused(host, passing.stanza, why, failed)
+
+
+def _refused(
+    host: Host,
+    stanza: Stanza,
+    why: StanzaError,
+    failed: Callable[[StanzaError], object] | None,
+) -> None:
+    host.requests.refused(stanza, why)
+    if failed is not None:
+        failed(why)
 
 
 def _raised(answer: Stanza) -> StanzaError:

@@ -12,7 +12,7 @@ from typing import Any
 from zope.interface import implementer
 
 from imsuite.core.feature import At, Feature
-from imsuite.core.interfaces import INodeRules, INodes, IPep
+from imsuite.core.service_interfaces import INodeRules, INodes, IPep
 from imsuite.rules.node_errors import refusal
 from imsuite.xmpp.address import JID
 

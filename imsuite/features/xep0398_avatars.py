@@ -11,14 +11,18 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import Any, ClassVar
 
+import attrs
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from imsuite.core.account import Account
+from imsuite.core.account import Account, Kept
 from imsuite.core.feature import At, Feature, on
-from imsuite.core.hooks import PHOTO_CHANGED, PUBLISHED, RETRACTED, PhotoChange, Published
+from imsuite.core.hooks import BOUND, PHOTO_CHANGED, PUBLISHED, RETRACTED, PhotoChange, Published
 from imsuite.core.host import Host
-from imsuite.core.interfaces import INodes, IPep, Table
+from imsuite.core.interfaces import ILoaded, Table
 from imsuite.core.keeping import IVCards
+from imsuite.core.service_interfaces import INodes, IPep
+from imsuite.core.session import Session
 from imsuite.core.turns import Turns
 from imsuite.rules import avatars
 from imsuite.rules.avatars import NS_DATA, NS_METADATA, Image, Info
@@ -30,6 +34,14 @@ NS_CONVERSION = "urn:xmpp:pep-vcard-conversion:0"
 _NODES = frozenset((NS_DATA, NS_METADATA))
 
 
+@attrs.define
+class _Look:
+    """What is kept of a loaded account. due: card and nodes are still to be compared."""
+
+    due: bool = True
+
+
+@implementer(ILoaded)
 class Avatars(Feature):
     """Make what clients publish as their avatar the photo of their card, and the reverse."""
 
@@ -51,6 +63,11 @@ class Avatars(Feature):
     def __init__(self, host: Host, options: object) -> None:
         super().__init__(host, options)
         self._turns = Turns()
+        self._looks: Kept[_Look] = host.keep(self)
+
+    def load(self, cursor: Any, account: str) -> _Look:
+        """Return what is kept of an account."""
+        return _Look(due=cursor is not None)
 
     @cached_property
     def _nodes(self) -> Any:  # what provides INodes
@@ -77,6 +94,23 @@ class Avatars(Feature):
         """What is not an avatar any more is no photo either, if it was both."""
         if event.node in _NODES:
             await self._heard(event, {id.lower() for id, _ in event.items})
+
+    @on(BOUND)
+    def came(self, session: Session) -> None:
+        """Let the card follow where the server was killed before it could."""
+        look = self._looks.of(session.account)
+        if look.due:
+            look.due = False
+            self.host.spawn(self._agree(session.account))
+
+    async def _agree(self, account: Account) -> None:
+        """Let the card have what the nodes have, unless a client may have put it there."""
+        if await self._nodes.config(self._pep.site(account), NS_METADATA) is None:
+            return
+        async with self._turns.of(account.bare):
+            hash = self._vcards.photo_hash(account)
+            if not hash or hash == await self._copied(account):
+                await self._follow(account, ())
 
     async def _heard(self, event: Published, gone: Collection[str]) -> None:
         service = parse(event.service)

@@ -14,13 +14,15 @@ import attrs
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from imsuite.core.account import Account
+from imsuite.core.account import Account, Kept
 from imsuite.core.feature import At, Feature, on
-from imsuite.core.hooks import PUBLISHED, RETRACTED, Published
+from imsuite.core.hooks import BOUND, PUBLISHED, RETRACTED, Published
 from imsuite.core.host import Host
-from imsuite.core.interfaces import INodeRules, INodes, IPep, Table
+from imsuite.core.interfaces import ILoaded, Table
 from imsuite.core.keeping import IPrivateKeeper
 from imsuite.core.options import ge, option
+from imsuite.core.service_interfaces import INodeRules, INodes, IPep
+from imsuite.core.session import Session
 from imsuite.core.turns import Turns
 from imsuite.rules import bookmarks
 from imsuite.rules.bookmarks import CURRENT, NS_BOOKMARKS, NS_STORAGE, Changes, Storage
@@ -70,7 +72,14 @@ class _Now:
         return bookmarks.from_storage(None if self.storage is None else self.storage[1])
 
 
-@implementer(INodeRules)
+@attrs.define
+class _Look:
+    """What is kept of a loaded account. due: both forms of bookmarks are still to be compared."""
+
+    due: bool = True
+
+
+@implementer(ILoaded, INodeRules)
 class Bookmarks(Feature):
     """Let clients of all three kinds of bookmarks see the same, and nobody else."""
 
@@ -93,6 +102,11 @@ class Bookmarks(Feature):
     def __init__(self, host: Host, options: Options) -> None:
         super().__init__(host, options)
         self._turns = Turns()
+        self._looks: Kept[_Look] = host.keep(self)
+
+    def load(self, cursor: Any, account: str) -> _Look:
+        """Return what is kept of an account."""
+        return _Look(due=cursor is not None)
 
     @cached_property
     def _nodes(self) -> Any:  # what provides INodes
@@ -151,13 +165,23 @@ class Bookmarks(Feature):
         if event.node == NS_BOOKMARKS:
             await self._heard(event)
 
+    @on(BOUND)
+    def came(self, session: Session) -> None:
+        """Let both agree where the server was killed before they did."""
+        look = self._looks.of(session.account)
+        if look.due:
+            look.due = False
+            self.host.spawn(self._agree(session.account))
+
     async def _heard(self, event: Published) -> None:
         service = parse(event.service)
         if not service.local or service.domain != self.host.domain or event.by == event.service:
             return
         account = await self.host.account(service.local)
-        if account is None:
-            return
+        if account is not None:
+            await self._agree(account)
+
+    async def _agree(self, account: Account) -> None:
         async with self._turns.of(account.bare):
             try:
                 await self._unify(account)

@@ -13,8 +13,8 @@ from zope.interface import implementer
 
 from imsuite.core.account import Account
 from imsuite.core.feature import At, Feature
-from imsuite.core.interfaces import INodes, IPep
 from imsuite.core.keeping import IPrivateKeeper
+from imsuite.core.service_interfaces import INodes, IPep
 from imsuite.rules.bookmarks import (
     CURRENT,
     NS_STORAGE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imsuite.core.feature import At, Feature, on
 from imsuite.core.hooks import ROOM_MESSAGE, ROOM_PRESENCE, ROOM_PRIVATE, Passing, Stage
-from imsuite.core.interfaces import IRooms
+from imsuite.core.service_interfaces import IRooms
 from imsuite.xmpp.stanza import Stanza, quoted
 
 NS_OCCUPANT = "urn:xmpp:occupant-id:0"

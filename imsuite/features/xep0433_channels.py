@@ -11,8 +11,8 @@ from twisted.words.xish.domish import Element
 from imsuite.core.feature import At, Feature, answers
 from imsuite.core.hooks import Passing
 from imsuite.core.host import Host
-from imsuite.core.interfaces import IRooms
 from imsuite.core.options import ge, le, option
+from imsuite.core.service_interfaces import IRooms
 from imsuite.rules.archive import parse_search, searchable
 from imsuite.xmpp import forms, rsm
 from imsuite.xmpp import ns as NS

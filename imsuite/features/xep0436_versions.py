@@ -8,8 +8,8 @@ import attrs
 from zope.interface import implementer
 
 from imsuite.core.feature import At, Feature
-from imsuite.core.interfaces import IPresenceLogs, IRooms
 from imsuite.core.options import ge, option
+from imsuite.core.service_interfaces import IPresenceLogs, IRooms
 from imsuite.rules.presence_log import PresenceLog
 
 NS_VERSIONS = "urn:xmpp:muc-presence-versioning:0"

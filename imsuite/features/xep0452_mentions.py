@@ -13,8 +13,8 @@ from zope.interface import implementer
 
 from imsuite.core.feature import Feature, on
 from imsuite.core.hooks import ROOM_MESSAGE, Passing, Stage
-from imsuite.core.interfaces import IRoomSettings
 from imsuite.core.options import ge, option
+from imsuite.core.service_interfaces import IRoomSettings
 from imsuite.rules.affiliations import Affiliation
 from imsuite.rules.room_config import Setting
 from imsuite.rules.traffic import FORWARD, classify

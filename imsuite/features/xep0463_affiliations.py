@@ -6,7 +6,7 @@ from typing import Any
 
 from imsuite.core.feature import At, Feature, on
 from imsuite.core.hooks import ROOM_JOINING, Passing, Stage
-from imsuite.core.interfaces import IRooms
+from imsuite.core.service_interfaces import IRooms
 from imsuite.rules.affiliation_versions import NS_MAV, Known, answer, mav, read_token
 from imsuite.rules.affiliations import Affiliation, initial_role
 from imsuite.rules.room import may_retrieve

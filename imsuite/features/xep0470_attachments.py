@@ -18,8 +18,8 @@ from zope.interface import implementer
 from imsuite.core.feature import At, Feature, on
 from imsuite.core.hooks import PUBLISHED, RETRACTED, Passing, Published
 from imsuite.core.host import Host
-from imsuite.core.interfaces import INodeFollower, INodeRules, INodes, IPep
 from imsuite.core.options import ge, option
+from imsuite.core.service_interfaces import INodeFollower, INodeRules, INodes, IPep
 from imsuite.core.turns import Turns
 from imsuite.rules import attachments as rules
 from imsuite.rules.attachments import NS_ATTACHMENTS, Target

@@ -9,7 +9,7 @@ from typing import Any
 from zope.interface import implementer
 
 from imsuite.core.feature import At, Feature
-from imsuite.core.interfaces import INodeRules, INodes
+from imsuite.core.service_interfaces import INodeRules, INodes
 from imsuite.rules.feeds import BASE, FEED, GALLERY, MICROBLOG, fits
 from imsuite.rules.node_errors import refusal
 from imsuite.xmpp.address import JID

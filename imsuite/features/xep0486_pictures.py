@@ -13,8 +13,9 @@ from imsuite.core.fanout import Fan
 from imsuite.core.feature import At, Feature, answers, on
 from imsuite.core.hooks import ROOM_DESTROYED, STARTED, Passing, RoomChange
 from imsuite.core.host import Host
-from imsuite.core.interfaces import IRoomInfo, Table
+from imsuite.core.interfaces import Table
 from imsuite.core.options import ge, option
+from imsuite.core.service_interfaces import IRoomInfo
 from imsuite.rules.affiliations import Affiliation
 from imsuite.rules.avatars import NS_VCARD, Image, decode
 from imsuite.rules.payloads import MUC_USER
@@ -24,6 +25,8 @@ from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.stanza import Stanza, child, children, make, result, text_of, to_bytes
 
 FIELD = "muc#roominfo_avatarhash"
+# COMPAT(Gajim 1.7): what it looks for, empty where there is no picture; from before the XEP
+OLD_FIELD = "{http://modules.prosody.im/mod_vcard_muc}avatar#sha1"
 _CHANGED = f"<x xmlns='{MUC_USER}'><status code='104'/></x>".encode()
 
 
@@ -94,8 +97,11 @@ class Pictures(Feature):
     def room_fields(self, room: Any) -> Iterable[Any]:
         """§3.3, §5.1: the hashes of all forms of the picture; nothing where there is none."""
         made, hashes = self._hashes.get(room.bare, (0, ()))
-        if hashes and made == room.made:
+        if made != room.made:
+            hashes = ()
+        if hashes:
             yield forms.field("text-multi", FIELD, hashes, "Avatar hash")
+        yield forms.field("text-single", OLD_FIELD, hashes[0] if hashes else "")
 
     # what owners do
 

@@ -12,8 +12,9 @@ from zope.interface import implementer
 
 from imsuite.core.feature import At, Feature, answers, on
 from imsuite.core.hooks import ROOM_DESTROYED, Passing, RoomChange
-from imsuite.core.interfaces import IRoomDoor, IRooms, Table
+from imsuite.core.interfaces import Table
 from imsuite.core.options import ge, option
+from imsuite.core.service_interfaces import IRoomDoor, IRooms
 from imsuite.rules.affiliations import Affiliation, Role
 from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.stanza import Stanza, child, result, text_of

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from imsuite.core.feature import At, Feature, on
 from imsuite.core.hooks import OUTGOING, Passing, Stage
-from imsuite.core.interfaces import INodeRules, INodes, IPep
+from imsuite.core.service_interfaces import INodeRules, INodes, IPep
 from imsuite.rules.node_access import AccessModel
 from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import StanzaError

@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from imsuite.core.feature import Feature, on
 from imsuite.core.hooks import ROOM_MESSAGE, Passing, Stage
-from imsuite.core.interfaces import IRooms, IRoomSettings
+from imsuite.core.service_interfaces import IRooms, IRoomSettings
 from imsuite.rules.affiliations import Affiliation
 from imsuite.rules.room_config import Setting
 from imsuite.xmpp import ns as NS

@@ -20,7 +20,8 @@ from imsuite.core.hooks import (
     Stage,
 )
 from imsuite.core.host import Host
-from imsuite.core.interfaces import IRoomInfo, IRooms, Table
+from imsuite.core.interfaces import Table
+from imsuite.core.service_interfaces import IRoomInfo, IRooms
 from imsuite.xmpp import forms
 from imsuite.xmpp import ns as NS
 
@@ -45,6 +46,7 @@ class Activity(Feature):
         hour INTEGER NOT NULL,   -- since 1970 UTC
         count INTEGER NOT NULL,  -- messages
         PRIMARY KEY (room, hour)) {clustered}""",
+                "CREATE INDEX room_activity_hour ON room_activity (hour)",
             ),
             owner=None,
         ),

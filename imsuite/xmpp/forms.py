@@ -120,7 +120,7 @@ def table(
 def read(element: Element) -> Form:
     """Return the form that an element holds.
 
-    In a submission FORM_TYPE need not say that it is hidden (XEP-0068 §4.1). Raises StanzaError
+    In a submission FORM_TYPE may be of any type, or say none (XEP-0068 §4.1). Raises StanzaError
     bad-request for what is no form: an unknown type, a field twice or without a name.
     """
     try:
@@ -131,10 +131,10 @@ def read(element: Element) -> Form:
         raise StanzaError("bad-request", text="a data form of unknown type")
     if any(each.var is None and each.fieldType != "fixed" for each in form.fieldList):
         raise StanzaError("bad-request", text="a field without a name")
-    unsaid = form.fields.get("FORM_TYPE") if form.formType == "submit" else None
-    if unsaid is not None and unsaid.fieldType is None and form.formNamespace is None:
-        form.removeField(unsaid)
-        form.formNamespace = unsaid.value
+    shown = form.fields.get("FORM_TYPE") if form.formType == "submit" else None
+    if shown is not None and form.formNamespace is None:
+        form.removeField(shown)
+        form.formNamespace = shown.value
     return form
 
 

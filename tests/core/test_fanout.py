@@ -135,3 +135,24 @@ def test_who_blocks_the_sender_is_told_of(host, romeo):
     Fan(host, stanza(), None, lambda to, why: failed.append(why.condition)).send(romeo.jid.full)
     assert failed == ["service-unavailable"]
     assert romeo.received == []
+
+
+def test_copy_that_breaks_something_takes_no_other_with_it(server, host, romeo, juliet):
+    """It is logged; it is no fault of its recipient, who is not told to be gone."""
+
+    class Broken(Feature):
+        """Knows not what to do with what comes to Romeo."""
+
+        @on(INCOMING, Stage.GUARD, kind="message")
+        def fail(self, passing):
+            if passing.account is romeo.session.account:
+                raise RuntimeError
+
+    gone = []
+    host.load_features([Broken], {})
+    fan = Fan(host, stanza(), failed=lambda to, why: gone.append(to))
+    for client in (romeo, juliet):
+        fan.send(client.jid.full)
+    assert len(juliet.received) == 1
+    assert gone == []
+    assert len(server.failures.take()) == 1

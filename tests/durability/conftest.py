@@ -31,7 +31,9 @@ def suffer(workshop, request, monkeypatch):
     """Let a server suffer some faults, in order; return the verdict."""
     monkeypatch.setattr(logging.getLogger("asyncio"), "level", logging.ERROR)
 
-    def suffer(seed, *faults, disk=False, lies=False, postgres=None, pause=0.6, load=15):
+    def suffer(
+        seed, *faults, disk=False, lies=False, postgres=None, pause=0.6, load=15, parts=("chat",)
+    ):
         subject = prepare(
             *("imsuite", workshop, account_names(1)),
             name=request.node.name.replace("[", "-").rstrip("]"),
@@ -39,7 +41,8 @@ def suffer(workshop, request, monkeypatch):
             lies=lies,
             postgres=postgres,
         )
-        return torture(subject, seed, faults, pause=pause, load=load, hopeless=lies)
+        about = {"pause": pause, "load": load, "hopeless": lies, "parts": parts}
+        return torture(subject, seed, faults, **about)
 
     return suffer
 

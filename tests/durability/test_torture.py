@@ -47,3 +47,21 @@ def test_senders_wait_while_postgresql_is_away(suffer, postgres):
     verdict = suffer(6, "postgres", postgres=postgres)
     assert verdict.good, str(verdict)
     assert verdict.figures["refused"] == 0
+
+
+SOCIETY = ("rooms", "nodes")
+
+
+def test_rooms_and_nodes_outlive_kill_9(suffer):
+    """XEP-0045 §7.2, §7.4, §8-§10; XEP-0060 §7.1, §7.2: nothing lost, everybody knows who is in."""
+    verdict = suffer(7, "kill", "kill", "term", parts=SOCIETY)
+    assert verdict.good, str(verdict)
+    assert verdict.figures["acknowledged"] > 50
+    assert verdict.figures["delivered"] > 50
+
+
+@pytest.mark.needs_cc
+def test_what_a_room_or_a_node_did_not_sync_is_noticed(suffer):
+    """Were reflected messages and answered requests not on disk, these tests would tell."""
+    verdict = suffer(8, "cut", disk=True, lies=True, parts=SOCIETY)
+    assert verdict.figures["lost"] > 0, str(verdict)

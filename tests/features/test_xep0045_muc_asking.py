@@ -114,11 +114,20 @@ def test_an_invitation_is_declined(server, romeo, juliet):
 
 def test_a_room_is_no_way_to_anybody(server, romeo, juliet):
     """§7.8.2: a refusal goes only to who may have invited"""
-    meets(server, romeo)
-    server.login("nurse@example.org/kitchen")
+    nurse = server.login("nurse@example.org/kitchen")
+    meets(server, romeo, whois="anyone")
     decline = "<decline to='nurse@example.org'><reason>spam</reason></decline>"
     answer = juliet.says(f"<message to='{COVEN}'><x xmlns='{USER}'>{decline}</x></message>")
     assert condition(answer[0]) == "item-not-found"
+    assert nurse.received == []
+
+
+def test_a_refusal_does_not_tell_who_is_in(server, romeo, juliet):
+    """§4.2, §7.8.2: in a semi-anonymous room it goes to real addresses without an answer"""
+    meets(server, romeo)
+    for bare in ("romeo@example.org", "nurse@example.org"):
+        decline = f"<message to='{COVEN}'><x xmlns='{USER}'><decline to='{bare}'/></x></message>"
+        assert juliet.says(decline) == []
 
 
 def test_a_visitor_asks_for_voice(server, romeo, juliet):

@@ -143,3 +143,12 @@ def test_the_service_may_have_another_name(server, romeo):
     assert "name='Halls'" in answer
     (answer,) = romeo.says(INFO.format("conference.example.org"))
     assert "<remote-server-not-found" in answer
+
+
+def test_nothing_is_held_back(server, romeo):
+    """§18.1.1: there is no list of what may pass"""
+    meets(server, romeo)
+    node = "http://jabber.org/protocol/muc#traffic"
+    query = f"<query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/>"
+    (answer,) = romeo.says(f"<iq type='get' to='{COVEN}' id='t'>{query}</iq>")
+    assert "service-unavailable" in answer

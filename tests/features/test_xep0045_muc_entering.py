@@ -286,6 +286,9 @@ def test_only_some_may_make_rooms(server, romeo):
     """§10.1.1: what the operator says"""
     assert error(enters(romeo)[0]) == "not-allowed"
     assert the_room(server) is None
+    server.account("friar@example.org", admin=True)
+    friar = server.login("friar@example.org/cell")
+    assert "'201'" in enters(friar)[0]
 
 
 def test_history_is_as_long_as_is_wished(server, romeo, juliet):

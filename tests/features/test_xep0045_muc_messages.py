@@ -149,3 +149,14 @@ def test_what_the_disk_has_no_room_for_nobody_hears(server, romeo, juliet):
     tells(juliet, "again")
     assert len(heard(romeo)) == 1
     server.failures.take()
+
+
+def test_what_is_remembered_has_an_end(server, romeo, juliet):
+    """§7.2.14: however long the messages are; those who enter get the last of them"""
+    room = meets(server, romeo, max_history=1000)
+    for number in range(30):
+        tells(romeo, "x" * 60_000, id=f"m{number}")
+    assert sum(len(said.stanza.raw) for said in room.said) == room.weight <= 1_000_000
+    got = [text for text in enters(juliet) if text.startswith("<message")]
+    assert len(got) == len(room.said) + 1
+    assert "id='m29'" in got[-2]

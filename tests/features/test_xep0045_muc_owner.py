@@ -3,7 +3,7 @@
 import pytest
 
 from imsuite.core.hooks import ROOM_CHANGED, ROOM_DESTROYED
-from imsuite.core.interfaces import IRooms
+from imsuite.core.service_interfaces import IRooms
 from imsuite.rules.affiliations import Affiliation, Role
 from imsuite.testing.memory import MemoryServer, now
 from imsuite.xmpp.stanza import child, text_of

@@ -174,3 +174,45 @@ def test_disco_of_an_occupant_is_for_occupants(server, romeo, juliet):
     meets(server, romeo)
     disco = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
     assert condition(juliet.says(ASK.format("orchard", disco))[0]) == "bad-request"
+
+
+def test_who_blocks_an_occupant_stays_in(server, romeo, juliet):
+    """XEP-0191 §3.3: the whisper comes back, what is said to all is not heard"""
+    room = meets(server, romeo, juliet)
+    item = f"<item jid='{COVEN}/orchard'/>"
+    juliet.says(f"<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>{item}</block></iq>")
+    romeo.says(f"<message to='{COVEN}' type='groupchat' id='m'><body>hear me</body></message>")
+    assert condition(romeo.says(WHISPER.format("balcony", ""))[-1]) == "recipient-unavailable"
+    assert sorted(room.occupants) == ["balcony", "orchard"]
+    assert not any("hear me" in text or "psst" in text for text in juliet.received)
+
+
+def test_a_whisper_has_no_ids_of_the_room(server, romeo, juliet):
+    """XEP-0359 §6, XEP-0203 §5: nor does the room say when it was"""
+    meets(server, romeo, juliet)
+    forged = (
+        f"<stanza-id xmlns='urn:xmpp:sid:0' by='{COVEN}' id='forged'/>"
+        f"<delay xmlns='urn:xmpp:delay' from='{COVEN}' stamp='2001-01-01T00:00:00Z'/>"
+    )
+    juliet.says(WHISPER.format("orchard", forged))
+    assert "forged" not in romeo.received[0]
+    assert "2001" not in romeo.received[0]
+
+
+def test_so_many_questions_may_be_open(server, romeo, juliet):
+    """§17.4: those of one client leave room for others"""
+    meets(server, romeo, juliet)
+    for _ in range(100):
+        assert juliet.says(ASK.format("orchard", VERSION)) == []
+    assert condition(juliet.says(ASK.format("orchard", VERSION))[0]) == "resource-constraint"
+    assert romeo.says(ASK.format("balcony", VERSION)) == []
+    server.advance(60)
+    assert len([text for text in juliet.received if "remote-server-timeout" in text]) == 100
+    juliet.forget()
+    assert juliet.says(ASK.format("orchard", VERSION)) == []
+    server.advance(60)
+
+
+def test_a_ping_to_a_room_that_is_no_more(romeo):
+    """XEP-0410 §3.2: item-not-found would be a sign of being in"""
+    assert condition(romeo.says(ASK.format("orchard", PING))[0]) == "not-acceptable"

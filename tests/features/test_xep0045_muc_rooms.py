@@ -84,7 +84,9 @@ def test_who_comes_back_is_still_inside(way):
     assert romeo.bodies == ["two", "three"]
     assert juliet.bodies == ["two", "three"]
     of_room = [text for text in (*romeo.got, *juliet.got) if text.startswith("<presence")]
-    assert [text for text in of_room if COVEN in text] == []
+    of_room = [text for text in of_room if COVEN in text]
+    assert [text for text in of_room if "unavailable" in text] == []
+    assert bool(of_room) == (way == "crash")  # then they are told again who is there
     assert sorted(found(server).occupants) == ["juliet", "romeo"]
     stop(server)
 
@@ -101,7 +103,7 @@ def test_who_does_not_come_back_is_gone():
     got = enters(nurse)
     assert "/kitchen'" in got[0]
     assert list(found(server).occupants) == ["kitchen"]
-    rows = now(server.store.query("SELECT nick FROM room_occupant"))
+    rows = now(server.store.query("SELECT nick FROM room_occupant WHERE role <> 'none'"))
     assert rows == [("kitchen",)]
     stop(server)
 
@@ -136,6 +138,30 @@ def test_who_can_not_come_back_hears_that_the_service_ends():
     (told,) = [text for text in romeo.received if COVEN in text]
     assert "<status code='332'/>" in told
     assert "type='unavailable'" in told
+
+
+def test_when_the_service_ends_only_who_comes_back_hears_of_the_others():
+    """§15.6.2: a thousand who leave do not tell each other"""
+    server = MemoryServer()
+    romeo = Managed(server, "romeo@example.org/orchard")
+    romeo.says(ENTER.format("Romeo"))
+    romeo.says(CONFIGURE.format("1"))
+    crowd = [server.login(f"guest{number}@example.org/hall") for number in range(3)]
+    for number, guest in enumerate(crowd):
+        enters(guest, nick=f"Guest{number}")
+    for guest in crowd:
+        guest.forget()
+    romeo.reads()
+    romeo.got.clear()
+    server = server.restart()
+    for guest in crowd:
+        assert [text for text in guest.received if COVEN in text and "'110'" not in text] == []
+        assert len([text for text in guest.received if "'332'" in text]) == 1
+    assert romeo.resumes(server).kind == "resumed"
+    romeo.reads()
+    assert len([text for text in romeo.got if "'332'" in text]) == 3
+    assert sorted(found(server).occupants) == ["romeo"]
+    stop(server)
 
 
 def test_who_never_resumes_is_seen_to_leave():
@@ -212,4 +238,19 @@ def test_rooms_are_not_read_at_the_start():
         )
     )
     assert "room_fleeting" in str(plan)
+    stop(server)
+
+
+def test_what_contacts_see_is_not_for_the_room():
+    """RFC 6121 §4.6: a status that was not sent to the room is not shown there after a restart"""
+    server = MemoryServer()
+    romeo = Managed(server, "romeo@example.org/orchard")
+    romeo.says("<presence><status>below the balcony</status></presence>")
+    romeo.says(ENTER.format("Romeo"))
+    romeo.says(CONFIGURE.format("1"))
+    server = server.crash()
+    assert romeo.resumes(server).kind == "resumed"
+    got = enters(server.login("juliet@example.org/balcony"))
+    assert "/Romeo'" in got[0]
+    assert not any("below the balcony" in text for text in got)
     stop(server)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from imsuite.core.interfaces import ILoaded, INodes
+from imsuite.core.interfaces import ILoaded
+from imsuite.core.service_interfaces import INodes
 from imsuite.testing.memory import now
 from imsuite.xmpp.address import parse
 from tests.eventing import CONFIG, PUBSUB, form

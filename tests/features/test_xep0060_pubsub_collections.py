@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from imsuite.core.interfaces import INodes
+from imsuite.core.service_interfaces import INodes
 from imsuite.features.xep0060_pubsub.collections import Moves
 from imsuite.testing.memory import now
 from imsuite.xmpp import ns as NS

@@ -3,11 +3,15 @@
 import pytest
 from twisted.internet.defer import Deferred
 
-from imsuite.core.interfaces import INodes
+from imsuite.core.service_interfaces import INodes, IPep
+from imsuite.features.xep0060_pubsub import people, subscribing
 from imsuite.features.xep0060_pubsub.node import Turn
+from imsuite.rules.node_access import Affiliation
 from imsuite.testing.memory import MemoryServer, now
+from imsuite.xmpp.build import build
 from imsuite.xmpp.errors import StanzaError
 from tests.eventing import ids
+from tests.eventing import publishes as publishes_own
 from tests.owning import (
     SERVICE,
     affiliates,
@@ -137,3 +141,84 @@ def test_failing_store_publishes_nothing(server, romeo, juliet):
     publishes(romeo, "n", "c")
     assert ids(juliet, "n") == ["c"]
     server.failures.take()
+
+
+def test_node_that_was_forgotten_while_it_changed_is_read_again(server, romeo, juliet):
+    """What another one read meanwhile is not what the store has."""
+    creates(romeo, "n")
+    engine = server.host.find_feature(INodes)
+    nodes, site = engine.nodes, engine.service
+
+    async def change():
+        async with nodes.turn(SERVICE, "n"):
+            node = await nodes.find(site, "n")
+            nodes.forget([node.key])  # as when somebody's account is removed
+            await nodes.load(site, "n")
+            await nodes.apply(site, node, affiliations={JULIET: Affiliation.MEMBER})
+
+    now(change())
+    assert (JULIET, "member") in listed(romeo, "affiliations", "n")
+
+
+def test_what_is_read_while_its_account_goes_is_not_kept(server, romeo):
+    """Who takes the name later does not find the nodes of the one before."""
+    publishes_own(romeo, "urn:own", item="a")
+    nodes = server.host.find_feature(INodes).nodes
+    nodes.forget_service(romeo.jid.bare)
+    account = server.host.accounts["romeo"]
+    site = server.host.find_feature(IPep).site(account)
+    gate, read = Deferred(), server.store.read
+
+    def late(function, *given):
+        found = read(function, *given)
+        return gate.addCallback(lambda _: found)
+
+    server.store.read = late
+    loading = Deferred.fromCoroutine(nodes.load(site, "urn:own"))
+    server.store.read = read
+    now(server.store.execute("DELETE FROM node"))
+    nodes.forget_service(romeo.jid.bare)
+    gate.callback(None)
+    assert loading.result is None
+    assert nodes.cached((romeo.jid.bare, "urn:own")) is None
+
+
+def test_node_that_is_made_while_its_account_loads_is_known(server):
+    """The account was read before there was the node, and is there after it."""
+    server.account("romeo@example.org")
+    host = server.host
+    account = now(host.account("romeo"))
+    engine, site = host.find_feature(INodes), host.find_feature(IPep).site(account)
+    host.forget("romeo")
+    gate, read = Deferred(), server.store.read
+
+    def late(function, *given):
+        found = read(function, *given)
+        return gate.addCallback(lambda _: found)
+
+    server.store.read = late
+    loading = Deferred.fromCoroutine(host.account("romeo"))
+    server.store.read = read
+    making = Deferred.fromCoroutine(
+        engine.publish(site, "urn:own", [("a", build(b"<x xmlns='u'/>", "u"))], account.jid)
+    )
+    gate.callback(None)
+    assert loading.called
+    assert making.result == ["a"]
+    assert engine.held("romeo@example.org").names == {"urn:own"}
+
+
+def test_node_takes_so_many_people(romeo, juliet, monkeypatch):
+    """§6.1.3.8: an owner does not fill the memory with addresses."""
+    creates(romeo, "n")
+    monkeypatch.setattr(people, "MOST_PEOPLE", 3)
+    monkeypatch.setattr(subscribing, "MOST_PEOPLE", 3)
+    many = "".join(f"<subscription jid='p{n}@x' subscription='subscribed'/>" for n in range(5))
+    answer = owns(romeo, f"<subscriptions node='n'>{many}</subscriptions>")
+    assert refusal(answer)[1] == "not-acceptable"
+    assert len(listed(romeo, "subscriptions", "n")) == 3
+    answer = wants(juliet, f"<subscribe node='n' jid='{JULIET}'/>")
+    assert refusal(answer)[2] == "too-many-subscriptions"
+    many = "".join(f"<affiliation jid='p{n}@x' affiliation='member'/>" for n in range(5))
+    owns(romeo, f"<affiliations node='n'>{many}</affiliations>")
+    assert len(listed(romeo, "affiliations", "n")) == 3

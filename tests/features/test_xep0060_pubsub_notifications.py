@@ -2,7 +2,9 @@
 
 import pytest
 
-from imsuite.testing.memory import befriend
+from imsuite.core.feature import Feature, on
+from imsuite.core.hooks import INCOMING, Stage
+from imsuite.testing.memory import MemoryServer, befriend
 from tests.eventing import EVENT, events, ids
 from tests.helpers import fitting, holds
 from tests.owning import (
@@ -266,3 +268,39 @@ def test_subscriber_with_two_addresses_hears_twice(server, romeo, juliet):
     for client in (juliet, phone):
         pattern = f"<message to='{client.jid.full}'><event xmlns='{EVENT}'/></message>"
         assert len(fitting(client.received, pattern)) == 1
+
+
+class Broken(Feature):
+    """Does not know what to do with events for Juliet, at once or later."""
+
+    spec = "none"
+
+    @on(INCOMING, Stage.GUARD, kind="message", child=(EVENT, "event"))
+    def fail(self, passing):
+        if passing.account.jid.local == "juliet":
+            raise RuntimeError("at once")
+
+    @on(INCOMING, Stage.AMEND, kind="message", child=(EVENT, "event"))
+    async def fail_later(self, passing):
+        if passing.account.jid.local == "paris":
+            raise RuntimeError("later")
+
+
+def test_one_who_can_not_be_told_is_no_fault_of_others():
+    """§7.1.2: the publisher has its result, once, and all others their notification."""
+    server = MemoryServer(features=["default", Broken])
+    romeo = server.login("romeo@example.org/orchard")
+    people = [server.login(f"{name}@example.org/r") for name in ("juliet", "paris", "benvolio")]
+    creates(romeo, "n")
+    publishes(romeo, "n", "before")
+    for person in people:
+        wants(person, f"<subscribe node='n' jid='{person.jid.full}'/>")
+        answers = [stanza for stanza in person.stanzas if stanza.kind == "iq"]
+        assert [stanza.type for stanza in answers] == ["result"]
+        person.forget()
+    romeo.forget()
+    publishes(romeo, "n", "a")
+    assert ids(people[-1], "n") == ["a"]
+    assert len([each for each in romeo.stanzas if each.id == "publish"]) == 1
+    assert len(server.failures.take()) == 4
+    server.stop()

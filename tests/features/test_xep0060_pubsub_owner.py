@@ -1,8 +1,9 @@
 """XEP-0060 §8.2 to §8.5: what owners do with their nodes."""
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from imsuite.core.interfaces import INodes
+from imsuite.core.service_interfaces import INodes
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.stanza import child, children
 from tests.eventing import CONFIG, EVENT, OWNER, PUBSUB, asks, events, form
@@ -391,3 +392,46 @@ def test_notifications_come_from_the_service(romeo, juliet, node):
     found = events(juliet, NODE)
     assert {each.sender for each in found} == {SERVICE}
     assert len({each.id for each in found}) == 2
+
+
+def test_items_that_a_smaller_node_loses_are_retracted(server, romeo, juliet):
+    """§7.2.2, §8.2.4: who keeps a copy of the node drops them as well."""
+    creates(romeo, "n", max_items="10")
+    subscribes(juliet, "n")
+    for item in "abcd":
+        publishes(romeo, "n", item)
+    juliet.forget()
+    done(configures(romeo, "n", max_items="2"))
+    (event,) = events(juliet, "n")
+    assert "<retract id='a'/><retract id='b'/>" in event.raw.decode()
+    juliet.forget()
+    done(configures(romeo, "n", max_items="1", notify_retract="0"))
+    assert "retract" in events(juliet, "n")[0].raw.decode()  # it was so when it was lost
+    juliet.forget()
+    publishes(romeo, "n", "e")
+    done(configures(romeo, "n", persist_items="0"))
+    assert all("retract" not in each.raw.decode() for each in events(juliet, "n"))
+
+
+def test_nobody_deletes_the_next_node_of_a_name(server, romeo, juliet):
+    """§8.4.3.1: whose node it was when the request came is not whose it is when its turn comes."""
+    creates(romeo, "n")
+    nodes = server.host.find_feature(INodes).nodes
+    site, gate = server.host.find_feature(INodes).service, Deferred()
+
+    async def replace():
+        async with nodes.turn(SERVICE, "n"):
+            await gate
+            node = await nodes.find(site, "n")
+            config = node.config
+            await nodes.remove(site, node)
+            await nodes.create(site, "n", config, juliet.jid)
+
+    Deferred.fromCoroutine(replace())
+    romeo.says(
+        f"<iq type='set' id='late' to='{SERVICE}'><pubsub xmlns='{OWNER}'><delete node='n'/>"
+        "</pubsub></iq>"
+    )
+    gate.callback(None)
+    assert "forbidden" in romeo.received[-1]
+    assert "<items " in done(wants(juliet, "<items node='n'/>", "get"))

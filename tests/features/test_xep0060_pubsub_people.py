@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from imsuite.core.interfaces import INodes
+from imsuite.core.service_interfaces import INodes
 from imsuite.testing.memory import befriend
 from imsuite.xmpp.stanza import child, children
 from tests.eventing import CONFIG, OWNER, PUBSUB, asks, form

@@ -3,7 +3,7 @@
 import pytest
 
 from imsuite.core.hooks import PUBLISHED, RETRACTED, Stage, Step
-from imsuite.core.interfaces import INodes
+from imsuite.core.service_interfaces import INodes
 from imsuite.features.xep0060_pubsub.publishing import options_form
 from imsuite.testing.memory import now
 from imsuite.xmpp.address import parse

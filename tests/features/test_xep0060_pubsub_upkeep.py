@@ -2,12 +2,23 @@
 
 import pytest
 
-from imsuite.core.interfaces import INodes
+from imsuite.core.service_interfaces import INodes
 from imsuite.features.xep0060_pubsub.upkeep import EVERY
-from imsuite.testing.memory import now
+from imsuite.testing.memory import MemoryServer, now
 from tests.eventing import ids
 from tests.helpers import fitting
-from tests.owning import creates, done, names, publishes, read, subscribes, wants
+from tests.owning import (
+    affiliates,
+    configures,
+    creates,
+    done,
+    listed,
+    names,
+    publishes,
+    read,
+    subscribes,
+    wants,
+)
 
 
 def kept(client, node="n"):
@@ -93,3 +104,69 @@ def test_nothing_goes_on_after_the_end(server, romeo):
     engine.upkeep.stop()
     engine.upkeep.stop()
     server.advance(2 * EVERY)
+
+
+def test_what_was_taken_back_does_not_keep_the_rest(server, romeo, juliet):
+    """pubsub#purge_offline: all that is still there goes, however much it is."""
+    creates(romeo, "n", purge_offline="1", publish_model="open", max_items="max")
+    for number in range(5):
+        publishes(juliet, "n", f"i{number}")
+    engine = server.host.find_feature(INodes)
+    ids_ = ["i0", "never", "i1"]
+    assert now(engine.upkeep._purge("pubsub.example.org", "n", ids_, juliet.jid)) is True
+    assert kept(romeo) == ["i2", "i3", "i4"]
+
+
+def test_expired_item_does_not_come_back_as_the_last(server, romeo, juliet):
+    """§6.1.7: an owner who lets items stay from now on does not bring it back."""
+    creates(romeo, "n", item_expire="60")
+    publishes(romeo, "n", "a")
+    server.advance(EVERY + 61)
+    done(configures(romeo, "n", item_expire="max"))
+    subscribes(juliet, "n")
+    assert ids(juliet, "n") == []
+
+
+def test_people_of_another_host_get_last_items():
+    """§12.2: their account says what they subscribe to, and our service has it."""
+    server = MemoryServer(domains=("example.org", "example.net"))
+    romeo = server.login("romeo@example.org/orchard")
+    paris = server.login("paris@example.net/yard")
+    creates(romeo, "n")
+    publishes(romeo, "n", "a")
+    wants(paris, "<subscribe node='n' jid='paris@example.net'/>")
+    paris.says("<presence type='unavailable'/>")
+    paris.forget()
+    paris.says("<presence/>")
+    assert ids(paris, "n") == ["a"]
+    server.stop()
+
+
+def test_nodes_of_a_removed_owner_go_from_all_hosts():
+    """Nobody inherits a node at the service of another host of the server, nor is it nobody's."""
+    server = MemoryServer(domains=("example.org", "example.net"))
+    paris = server.login("paris@example.net/yard")
+    creates(paris, "n")
+    publishes(paris, "n", "a")
+    creates(paris, "ours")
+    romeo = server.login("romeo@example.org/orchard")
+    done(affiliates(paris, "ours", romeo="owner"))
+    now(server.router.hosts["example.net"].registrar.delete("paris"))
+    assert "item-not-found" in wants(romeo, "<items node='n'/>", "get")
+    assert listed(romeo, "affiliations", "ours") == [("romeo@example.org", "owner")]
+    server.stop()
+
+
+def test_coming_and_going_reads_little(server, romeo, juliet):
+    """Who follows many nodes asks the store once for those that are not in memory."""
+    for number in range(30):
+        creates(romeo, f"n{number}")
+        subscribes(juliet, f"n{number}")
+    engine = server.host.find_feature(INodes)
+    engine.nodes._loaded.clear()
+    asked, read = [], server.store.read
+    server.store.read = lambda function, *given: (asked.append(function), read(function, *given))[1]
+    juliet.says("<presence type='unavailable'/>")
+    juliet.says("<presence/>")
+    server.store.read = read
+    assert len(asked) <= 4

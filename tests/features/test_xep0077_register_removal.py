@@ -201,6 +201,22 @@ def admits(owner, bare):
     )
 
 
+def crowns(owner, bare):
+    """Let the owner of that room give somebody a hat (XEP-0317)."""
+    for name in ("create", "assign"):
+        values = {"title": "Host", "uri": "urn:x:host", "jid": bare}
+        fields = "".join(
+            f"<field var='hats#{var}'><value>{value}</value></field>"
+            for var, value in values.items()
+        )
+        owner.says(
+            f"<iq type='set' id='{name}' to='{HALL}'>"
+            "<command xmlns='http://jabber.org/protocol/commands'"
+            f" node='urn:xmpp:hats:commands:{name}'>"
+            f"<x xmlns='jabber:x:data' type='submit'>{fields}</x></command></iq>"
+        )
+
+
 def leave_traces(server, jid, paris):
     """Let somebody use every feature that keeps something, and log out and in again."""
     client = server.login(jid)
@@ -210,12 +226,15 @@ def leave_traces(server, jid, paris):
             said = stanza.replace("{jid}", client.jid.bare)
             assert not fitting(client.says(said), "<iq type='error'/>")
     admits(paris, client.jid.bare)
+    crowns(paris, client.jid.bare)
     client.says(f"<iq type='set' id='14' to='{HALL}'><request xmlns='{NS_TOKENS}'/></iq>")
     archive = server.host.find_feature(IArchive)
     now(archive.set_days(str(client.jid.bare), 30))
     client.closes()
     server.advance(10)  # then its last activity is stored
-    return server.login(jid)
+    client = server.login(jid)
+    server.advance(10)  # then this login is
+    return client
 
 
 def test_removal_removes_everything(server, host):

@@ -134,3 +134,20 @@ def test_node_that_may_not_be_read_is_not_there(friends):
     ask = ITEMS_OF.replace("/></iq>", f" node='{MOOD}'/></iq>").format("romeo@example.org")
     (answer,) = juliet.says(ask)
     assert holds(answer, iq_error("nodes", "item-not-found"))
+
+
+def test_list_of_nodes_costs_the_same_for_many(server, friends):
+    """§6.2: a contact does not make the server read node after node."""
+    romeo, juliet = friends
+    for number in range(30):
+        publishes(romeo, f"urn:n{number}", options={"access_model": "whitelist"})
+    publishes(romeo, TUNE)
+    server.host.features["pubsub"].nodes._loaded.clear()
+    asked, read = [], server.store.read
+    server.store.read = lambda function, *given: (asked.append(function), read(function, *given))[1]
+    juliet.says(ITEMS_OF.format("romeo@example.org"))
+    server.store.read = read
+    assert len(asked) <= 3
+    (answer,) = fitting(juliet.received, "<iq id='nodes' type='result'/>")
+    assert TUNE in answer
+    assert "urn:n" not in answer

@@ -2,6 +2,8 @@
 
 import pytest
 
+from imsuite.features.xep0163_pep.interest import MOST_NODES
+from imsuite.features.xep0163_pep.last import MINUTE, MOST_GREETINGS
 from imsuite.testing.memory import MemoryServer, befriend
 from tests.eventing import EVENT, MOOD, TUNE, asks, comes, events, ids, presence, proves, publish
 from tests.helpers import holds
@@ -266,3 +268,36 @@ def test_nobody_reads_the_store_for_contacts_without_nodes(server):
     store.read, store.query = read, query
     assert events(garden) == []
     assert len(asked) <= 3, asked
+
+
+def test_who_comes_and_goes_all_the_time_waits(server, friends):
+    """§4.3.3: each time is a look at the store, so it is done a few times a minute."""
+    romeo, juliet = friends
+    romeo.says(publish(TUNE, item="a"))
+    comes(juliet, TUNE)
+    juliet.forget()
+    for _ in range(100):
+        juliet.says("<presence type='unavailable'/>")
+        juliet.says(presence(TUNE))
+    assert 1 <= len(ids(juliet, TUNE)) <= MOST_GREETINGS
+    juliet.forget()
+    server.advance(MINUTE)
+    assert ids(juliet, TUNE) == ["a"]
+    juliet.says("<presence type='unavailable'/>")
+    for _ in range(10):
+        juliet.says(presence(TUNE))
+        juliet.says("<presence type='unavailable'/>")
+    juliet.says(presence(TUNE))
+    juliet.closes()
+    last = server.host.features["pep"]._last
+    assert last._calls == {}
+    assert juliet.jid.full not in {session.full for session in last._began}
+
+
+def test_client_hears_of_so_many_nodes(server, friends):
+    """A list of capabilities without an end costs no questions without an end."""
+    romeo, _ = friends
+    nodes = [f"urn:n{number:04}" for number in range(MOST_NODES + 50)]
+    comes(romeo, *nodes)
+    found = server.host.features["pep"]._interests.of(romeo.session)
+    assert len(found) == MOST_NODES

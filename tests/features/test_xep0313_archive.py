@@ -307,7 +307,14 @@ def test_bad_requests(romeo, inner):
     assert holds(answer, iq_error("q", "bad-request"))
 
 
-def test_an_archive_has_no_nodes(romeo):
+def test_what_names_a_node_is_not_about_messages(romeo):
+    """§6.1.3: XEP-0442 is asked, and finds no such node."""
+    (answer,) = romeo.says(f"<iq type='set' id='q'><query xmlns='{MAM}' node='n'/></iq>")
+    assert holds(answer, iq_error("q", "item-not-found"))
+
+
+@pytest.mark.server(features=("default", "-nodearchives"))
+def test_an_archive_has_no_nodes_without_0442(romeo):
     """§6.1.3: that is for pubsub"""
     (answer,) = romeo.says(f"<iq type='set' id='q'><query xmlns='{MAM}' node='n'/></iq>")
     assert holds(answer, iq_error("q", "feature-not-implemented"))

@@ -350,3 +350,22 @@ def test_card_and_nodes_agree_whoever_changes_them(deeds, last):
     finally:
         server.stop()
     assert server.failures.take() == []
+
+
+@pytest.mark.parametrize("card", ["", "ours", "theirs"])
+def test_card_follows_what_was_published_before_a_crash(card):
+    """§3.1: as the server was killed between the two; unless the card may be newer."""
+    server = MemoryServer()
+    romeo = server.login("romeo@example.org/orchard")
+    if card == "ours":
+        puts(romeo, OTHER)
+    server = MemoryServer(features=["default", "-avatars"], before=server)
+    romeo = server.login("romeo@example.org/orchard")
+    puts(romeo, PNG)  # which nobody converts
+    if card == "theirs":
+        stores(romeo, photo(OTHER))
+    server = MemoryServer(before=server)
+    romeo = server.login("romeo@example.org/orchard")
+    romeo.says("<iq type='get' id='card'><vCard xmlns='vcard-temp'/></iq>")
+    assert b64(OTHER if card == "theirs" else PNG) in romeo.received[-1]
+    server.stop()

@@ -303,3 +303,23 @@ def test_all_clients_see_the_same_whoever_writes(changes):
     finally:
         server.stop()
     assert server.failures.take() == []
+
+
+def test_bookmarks_agree_again_after_a_crash():
+    """§5.2: as the server was killed between the two forms, either way."""
+    server = MemoryServer()
+    romeo = server.login("romeo@example.org/orchard")
+    adds(romeo, PLAY)
+    server = MemoryServer(features=["default", "-bookmarks"], before=server)
+    romeo = server.login("romeo@example.org/orchard")
+    adds(romeo, ORCHARD)
+    juliet = server.login("juliet@example.org/balcony")
+    juliet.says(publish(STORAGE, storage(old(PLAY)), item="current"))
+    server = MemoryServer(before=server)
+    romeo = server.login("romeo@example.org/orchard")
+    answer = items(romeo, STORAGE)
+    assert PLAY in answer
+    assert ORCHARD in answer
+    juliet = server.login("juliet@example.org/balcony")
+    assert PLAY in items(juliet, NODE)
+    server.stop()

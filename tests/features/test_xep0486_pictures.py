@@ -62,6 +62,15 @@ def test_an_owner_gives_the_room_a_picture(server, room, romeo, juliet):
     assert f"<value>{sha1(PNG)}</value>" in answer
 
 
+def test_older_clients_learn_of_the_picture_and_of_its_end(room, romeo):
+    """As mod_vcard_muc of Prosody has it: empty where there is none."""
+    old = "var='{http://modules.prosody.im/mod_vcard_muc}avatar#sha1'>"
+    sets(romeo, card(GIF, PNG))
+    assert f"{old}<value>{sha1(GIF)}</value>" in info(romeo)
+    sets(romeo, card())
+    assert f"{old}<value/>" in info(romeo)
+
+
 def test_several_forms_of_one_picture(room, romeo):
     """§5.1: a hash of each."""
     sets(romeo, card(PNG, GIF))

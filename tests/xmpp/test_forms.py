@@ -76,7 +76,7 @@ def test_result_with_items():
     assert [(c["var"], c.getAttribute("type")) for c in second.elements()] == [("jid", None)]
 
 
-@pytest.mark.parametrize("type", ["", " type='hidden'"])
+@pytest.mark.parametrize("type", ["", " type='hidden'", " type='text-single'"])
 def test_form_type_of_a_submission_need_not_be_hidden(type):
     """XEP-0068 §4.1"""
     form = submit(f"<field var='FORM_TYPE'{type}><value>urn:example</value></field>")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -10,11 +10,19 @@ from zope.interface import implementer
 
 from imsuite.core.account import Account
 from imsuite.core.feature import At, on
-from imsuite.core.hooks import ACCOUNT_DELETED, CLOSING, RESUMED, STARTED, STOPPING, UNBOUND
+from imsuite.core.hooks import (
+    ACCOUNT_CREATED,
+    ACCOUNT_DELETED,
+    CLOSING,
+    RESUMED,
+    STARTED,
+    STOPPING,
+    UNBOUND,
+)
 from imsuite.core.host import Host
-from imsuite.core.interfaces import IRooms
 from imsuite.core.options import ge, le, one_of, option
 from imsuite.core.router import Route
+from imsuite.core.service_interfaces import IRooms
 from imsuite.core.session import Session
 from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.admin import Administering
@@ -22,11 +30,12 @@ from imsuite.features.xep0045_muc.affiliating import affiliate
 from imsuite.features.xep0045_muc.archiving import Archiving
 from imsuite.features.xep0045_muc.asking import Asking
 from imsuite.features.xep0045_muc.disco import Discovering
+from imsuite.features.xep0045_muc.heirs import bereave
 from imsuite.features.xep0045_muc.owner import Owning
 from imsuite.features.xep0045_muc.registering import Registering
-from imsuite.features.xep0045_muc.room import Entry, Room
+from imsuite.features.xep0045_muc.room import Entry, Occupant, Room
 from imsuite.features.xep0045_muc.rooms import Rooms
-from imsuite.features.xep0045_muc.telling import NS_MUC
+from imsuite.features.xep0045_muc.telling import NS_MUC, shown, tell_all
 from imsuite.rules.affiliations import Affiliation
 from imsuite.xmpp.errors import StanzaError
 
@@ -109,6 +118,15 @@ class Muc(Discovering, Archiving, Registering, Asking, Administering, Owning):
             entry = Entry(affiliation, reason=reason)
             await affiliate(self.rooms, room, {bare: entry}, by)
 
+    async def refresh(self, session: Session) -> None:
+        """Tell a client that came back after a crash who is in its rooms, and who is not."""
+        await self.rooms.traces.refresh(session)
+
+    def show(self, room: Room, occupant: Occupant) -> None:
+        """Show the presence of an occupant anew to everybody in its room."""
+        occupant.changed()
+        tell_all(occupant, shown(occupant, occupant.main))
+
     # life
 
     @on(STARTED)
@@ -117,9 +135,9 @@ class Muc(Discovering, Archiving, Registering, Asking, Administering, Owning):
         await self.rooms.start()
 
     @on(STOPPING)
-    def stop(self, host: Host) -> None:
-        """Do nothing more by itself."""
-        self.rooms.stop()
+    async def stop(self, host: Host) -> None:
+        """Do nothing more by itself, once the rooms that are ending have ended."""
+        await self.rooms.stop()
 
     @on(CLOSING)
     def close(self, host: Host) -> None:
@@ -132,9 +150,24 @@ class Muc(Discovering, Archiving, Registering, Asking, Administering, Owning):
         await self.rooms.resumed(session)
 
     @on(ACCOUNT_DELETED)
-    def account_deleted(self, account: Account) -> None:
+    async def account_deleted(self, account: Account) -> None:
+        """Give the rooms that only the account owned to others (see heirs.py)."""
+        for rooms in self._of_server():
+            await bereave(rooms, account.bare)
+        self.account_created(account.bare)
+
+    @on(ACCOUNT_CREATED)
+    def account_created(self, bare: str) -> None:
         """Let nobody inherit what an account was to the rooms that are loaded."""
-        self.rooms.forget(account.bare)
+        for rooms in self._of_server():
+            rooms.forget(bare)
+
+    def _of_server(self) -> Iterator[Rooms]:
+        """Yield the rooms of all hosts: an account of one may have been something to any."""
+        for host in self.host.router.hosts.values():
+            muc = host.find_feature(IRooms)
+            if isinstance(muc, Muc):
+                yield muc.rooms
 
     @on(UNBOUND)
     def ended(self, session: Session) -> None:

@@ -101,7 +101,7 @@ def _set_roles(
     cursor: Any, enter: Sequence[tuple[str, str, str]], leave: Sequence[tuple[str, str]]
 ) -> None:
     cursor.executemany("UPDATE room_occupant SET role = ? WHERE room = ? AND jid = ?", enter)
-    cursor.executemany(storage.LEAVE, leave)
+    cursor.executemany(storage.EXPEL, leave)
 
 
 def _standing(room: Room, sender: JID) -> tuple[Role, Affiliation]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import isawaitable
+from typing import Any
 
 import imsuite._compat  # noqa: F401  makes wokkel importable
 
@@ -13,7 +15,8 @@ from wokkel.disco import DiscoFeature, DiscoIdentity, DiscoInfo, DiscoItem, Disc
 
 from imsuite.core.feature import At, answers
 from imsuite.core.hooks import Passing
-from imsuite.core.interfaces import IRoomInfo
+from imsuite.core.interfaces import IDiscoNodes
+from imsuite.core.service_interfaces import IRoomInfo
 from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.facet import Facet
 from imsuite.features.xep0045_muc.registering import registers
@@ -27,6 +30,7 @@ from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.stanza import Stanza, child, result, text_of
 
 NICKNAME_NODE = "x-roomuser-item"
+TRAFFIC_NODE = "http://jabber.org/protocol/muc#traffic"
 _MOST = 1000  # rooms in one answer
 
 
@@ -65,7 +69,7 @@ class Discovering(Facet):
         return result(request.stanza, query)
 
     @answers("get", NS.DISCO_INFO, "query", At.ROOM)
-    def room_info(self, request: Passing) -> Stanza:
+    async def room_info(self, request: Passing) -> Stanza:
         """§6.4, §7.12"""
         room: Room = request.room
         node = _node(request)
@@ -76,8 +80,12 @@ class Discovering(Facet):
             if entry is not None and entry.nick:
                 made.append(DiscoIdentity("conference", "text", entry.nick))
             return result(request.stanza, made.toElement())
+        if node == TRAFFIC_NODE:  # §18.1.1: nothing is held back
+            raise StanzaError("service-unavailable")
         if node:
-            raise StanzaError("item-not-found")
+            query = await self._others("node_info", request, node)
+            query["node"] = node
+            return result(request.stanza, query)
         name = room.config.name or room.jid.local
         made.append(DiscoIdentity("conference", "text", name))
         features = [*self.host.advertised(At.ROOM), *disco_features(room.config)]
@@ -103,18 +111,32 @@ class Discovering(Facet):
         return _info(request, made, sorted(set(features)), form)
 
     @answers("get", NS.DISCO_ITEMS, "query", At.ROOM)
-    def room_items(self, request: Passing) -> Stanza:
+    async def room_items(self, request: Passing) -> Stanza:
         """§6.5: who is in, for those who may come in and see for themselves."""
-        if _node(request):
-            raise StanzaError("item-not-found")
+        made, node = DiscoItems(), _node(request)
+        if node:
+            for jid, name, title in await self._others("node_items", request, node):
+                made.append(DiscoItem(wokkel_jid(parse(jid)), name, title))
+            made.nodeIdentifier = node
+            return result(request.stanza, made.toElement())
         room: Room = request.room
-        made = DiscoItems()
         config = room.config
         open_to_all = config.public and not config.members_only and not config.password_protected
         if request.occupant is not None or (open_to_all and not self._banned(request)):
             for occupant in room.occupants.values():
                 made.append(DiscoItem(wokkel_jid(parse(occupant.jid)), name=occupant.nick))
         return result(request.stanza, made.toElement())
+
+    async def _others(self, question: str, request: Passing, node: str) -> Any:
+        """Return what another feature says of a node of a room. Raises StanzaError."""
+        for feature in self.host.features.values():
+            if IDiscoNodes.providedBy(feature):
+                answer = getattr(feature, question)(request, At.ROOM, node)
+                if isawaitable(answer):
+                    answer = await answer
+                if answer is not None:
+                    return answer
+        raise StanzaError("item-not-found")
 
     @staticmethod
     def _banned(request: Passing) -> bool:

@@ -120,10 +120,10 @@ class Entering:
         why = why or _conflict(room, sender, nick)
         if why is None and not inside and len(room.by_client) >= self._rooms.options.most:
             why = StanzaError("service-unavailable", "wait", "the room is full")
-        if why is None and not inside:
-            if self._rooms.count(sender.full) >= self._rooms.options.most_joined:
-                text = "you are in as many rooms as one may be"
-                why = StanzaError("resource-constraint", text=text)
+        most = self._rooms.options.most_joined
+        if why is None and not inside and self._rooms.count(sender.full) >= most:
+            text = "you are in as many rooms as one may be"
+            why = StanzaError("resource-constraint", text=text)
         if why is not None:
             why.by = room.bare
             raise why
@@ -207,12 +207,14 @@ class Entering:
         if self._rooms.options.reserved_nicks_only and entry is not None and entry.nick:
             raise StanzaError("not-acceptable", by=room.bare)
         tell_all(occupant, gone(occupant), News(codes=(303,), nick=nick))
+        before = occupant.nick
         room.rename(occupant, nick)
         room.add_client(
             occupant, Client(sender.full, cleaned(stanza, occupant.jid), self._session(sender.full))
         )
         record = passing.keep()
         record.refused = partial(self._not_renamed, occupant)
+        self._rooms.traces.renamed(record, room, before)
         for jid in occupant.clients:
             record.write(storage.ENTER, room.bare, jid, nick, occupant.role.value)
         tell_all(occupant, shown(occupant, occupant.main), record=record)
@@ -232,6 +234,7 @@ class Entering:
         room.add_client(after, Client(jid, cleaned(stanza, after.jid), self._session(jid)))
         record = passing.keep()
         record.refused = partial(self._refused, room, jid, False)
+        self._rooms.traces.renamed(record, room, before.nick)
         record.write(storage.ENTER, room.bare, jid, after.nick, after.role.value)
         tell_all(after, shown(after, after.main), record=record)
 

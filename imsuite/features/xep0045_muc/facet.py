@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from imsuite.core.feature import Feature
-from imsuite.core.interfaces import IArchive, IRoomDoor, IRoomSettings
+from imsuite.core.interfaces import IArchive
+from imsuite.core.service_interfaces import IRoomDoor, IRoomKeeper, IRoomSettings
 from imsuite.rules.room_config import Settings
 from imsuite.rules.room_settings import SETTINGS
 
@@ -30,6 +31,12 @@ class Facet(Feature):
     def doors(self) -> list[Any]:
         """The features that make members of those who knock."""
         return [f for f in self.host.features.values() if IRoomDoor.providedBy(f)]
+
+    @cached_property
+    def keepers(self) -> dict[str, Any]:
+        """The features that keep something of each room, by their config words."""
+        features = self.host.features
+        return {word: each for word, each in features.items() if IRoomKeeper.providedBy(each)}
 
     @cached_property
     def archive(self) -> Any:

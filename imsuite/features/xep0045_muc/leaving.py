@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from imsuite.core.hooks import ROOM_LEFT, Passing, RoomChange
 from imsuite.core.record import Record
-from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.room import Client, Occupant, Room
 from imsuite.features.xep0045_muc.telling import GONE, News, cleaned, gone, shown, tell_all
 from imsuite.rules.affiliations import Role
+from imsuite.rules.room import compared
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.errors import Dropped
 from imsuite.xmpp.stanza import Stanza
@@ -69,21 +69,52 @@ class Leaving:
             room.remove_client(occupant, jid)
         self._left(room, occupant, (jid,))
 
-    def expel(self, room: Room, occupant: Occupant, news: News, by: str | None = None) -> None:
-        """Take an occupant out with all its clients. by: full JID of who did it."""
-        tell_all(occupant, gone(occupant), news)
+    def expel(
+        self,
+        room: Room,
+        occupant: Occupant,
+        news: News,
+        by: str | None = None,
+        own: bool = True,
+    ) -> None:
+        """Take an occupant out with all its clients.
+
+        by: full JID of who did it; own: whether those clients are told.
+        """
+        tell_all(occupant, gone(occupant), news, own=None if own else ())
         clients = tuple(occupant.clients)
         for jid in clients:
             room.remove_client(occupant, jid)
-        self._left(room, occupant, clients, by)
+        self._left(room, occupant, clients, by, expelled=True)
+
+    def close(self, room: Room) -> None:
+        """§15.6.2: let out who will not come back; only those who will hear of the others."""
+        ending = []
+        for occupant in list(room.occupants.values()):
+            if not any(client.resumable for client in occupant.clients.values()):
+                tell_all(occupant, gone(occupant), SHUTDOWN, others=False)
+                ending.append(occupant)
+        for occupant in ending:
+            del room.occupants[compared(occupant.nick)]
+        for occupant in ending:
+            self.expel(room, occupant, SHUTDOWN, own=False)
+        for occupant, client in list(room.clients()):
+            if not client.resumable:
+                self.leave(room, occupant, client.jid, SHUTDOWN)
 
     def _left(
-        self, room: Room, occupant: Occupant, clients: tuple[str, ...], by: str | None = None
+        self,
+        room: Room,
+        occupant: Occupant,
+        clients: tuple[str, ...],
+        by: str | None = None,
+        *,
+        expelled: bool = False,
     ) -> None:
         host = room.host
         record = Record(host, None, host.store.ids)
+        self._rooms.traces.left(record, room, occupant.nick, clients, expelled)
         for jid in clients:
-            record.write(storage.LEAVE, room.bare, jid)
             self._rooms.left(room, jid)
         host.store.append(record)
         switch = host.switch(ROOM_LEFT)

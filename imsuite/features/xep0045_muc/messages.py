@@ -53,12 +53,8 @@ class Messages:
         if occupant is None:
             raise StanzaError("not-acceptable", by=room.bare)  # §7.4
         is_subject = sets_subject(came)
-        if is_subject:
-            why = may_change_subject(room.config, occupant.role)
-        else:
-            why = may_speak(occupant.role)
+        why = _refusal(occupant, is_subject)
         if why is not None:
-            why.by = room.bare
             raise why
         passing.stanza = spoken(came, occupant)
         later = room.host.switch(ROOM_MESSAGE).run(passing)
@@ -75,15 +71,11 @@ class Messages:
         later: Awaitable[None],
     ) -> None:
         await later
-        why = None
-        if room.by_client.get(passing.sender.full) is not passing.occupant:
-            why = StanzaError("not-acceptable")  # it left meanwhile
-        elif is_subject:
-            why = may_change_subject(room.config, passing.occupant.role)
-        else:
-            why = may_speak(passing.occupant.role)
+        occupant = room.by_client.get(passing.sender.full)
+        if occupant is None or passing.occupant is not occupant:
+            raise StanzaError("not-acceptable", by=room.bare)  # it left meanwhile
+        why = _refusal(occupant, is_subject)
         if why is not None:
-            why.by = room.bare
             raise why
         after = self._spread(room, passing, came, is_subject)
         if after is not None:
@@ -110,14 +102,33 @@ class Messages:
             now = room.host.store.ids.next()
             room.remember(Said(now, stanza, passing.sender.full), room.config.max_history)
         lost: list[str] = []
-        fan = Fan(room.host, stanza, record, lambda to, why: lost.append(to))
+        sending = True
+
+        def failed(to: str, why: StanzaError) -> None:
+            if sending:
+                lost.append(to)
+            else:
+                self._rooms.leaving.undelivered(room, to)
+
+        fan = Fan(room.host, stanza, record, failed)
         send = fan.send
         for occupant in room.occupants.values():
             for client in occupant.clients.values():
                 send(client.jid, client.written)
+        sending = False
         for jid in lost:
             self._rooms.leaving.undelivered(room, jid)
         return fan.finished()
+
+
+def _refusal(occupant: Occupant, is_subject: bool) -> StanzaError | None:
+    """Return why somebody may not say that, None who may."""
+    room = occupant.room
+    role = occupant.role
+    why = may_change_subject(room.config, role) if is_subject else may_speak(role)
+    if why is not None:
+        why.by = room.bare
+    return why
 
 
 def spoken(stanza: Stanza, occupant: Occupant) -> Stanza:

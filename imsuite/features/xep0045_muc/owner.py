@@ -114,8 +114,7 @@ class Owning(Facet):
         hidden = [occupant for occupant in room.occupants.values() if not is_shown(occupant)]
         was_locked = room.locked
         room.config, room.locked = config, False
-        while len(room.said) > config.max_history:
-            room.said.popleft()
+        room.trim(config.max_history)
         take(self.rooms, room, changed, by)
         self._settle(room, before, hidden, by)
         for code in config_codes(before, config):

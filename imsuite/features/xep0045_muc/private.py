@@ -14,7 +14,7 @@ from imsuite.rules.room import may_send_privately
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import Dropped, StanzaError
-from imsuite.xmpp.stanza import result
+from imsuite.xmpp.stanza import Stanza, result
 
 if TYPE_CHECKING:
     from imsuite.features.xep0045_muc.rooms import Rooms
@@ -49,35 +49,52 @@ class Private:
             why.by = room.bare
             raise why
         stanza = honest(stanza, room).amended({"from": sender.jid, "to": None}).plus(_IS_PRIVATE, X)
-        passing.stanza = stanza
+        came, passing.stanza = passing.stanza, stanza
         later = room.host.switch(ROOM_PRIVATE).run(passing)
         if later is not None:
-            return self._send_later(room, passing, there, later)
-        return self._send(room, passing, there)
+            return self._send_later(room, passing, there, came, later)
+        return self._send(room, passing, there, came)
 
     async def _send_later(
-        self, room: Room, passing: Passing, there: Occupant, later: Awaitable[None]
+        self,
+        room: Room,
+        passing: Passing,
+        there: Occupant,
+        came: Stanza,
+        later: Awaitable[None],
     ) -> None:
         await later
-        after = self._send(room, passing, there)
+        after = self._send(room, passing, there, came)
         if after is not None:
             await after
 
-    def _send(self, room: Room, passing: Passing, there: Occupant) -> Awaitable[None] | None:
+    def _send(
+        self, room: Room, passing: Passing, there: Occupant, came: Stanza
+    ) -> Awaitable[None] | None:
         """§7.5: to all clients of an occupant. Raises StanzaError where none of them takes it."""
-        failed: dict[str, StanzaError] = {}
         clients = list(there.clients.values())
-        fan = Fan(room.host, passing.stanza, passing.record, failed.__setitem__)
+        lost: list[str] = []
+        sending = True
+
+        def failed(to: str, why: StanzaError) -> None:
+            if sending:
+                lost.append(to)
+                return
+            self._rooms.leaving.undelivered(room, to)
+            if len(clients) == 1:
+                room.host.refuse(came, StanzaError(why.condition, by=room.bare))
+
+        fan = Fan(room.host, passing.stanza, passing.record, failed)
         for client in clients:
             fan.send(client.jid, client.written)
+        sending = False
         later = fan.finished()
-        for jid in failed:
+        for jid in lost:
             self._rooms.leaving.undelivered(room, jid)
         if later is not None:
             return later
-        if len(failed) == len(clients):
-            why = next(iter(failed.values()), StanzaError("recipient-unavailable"))
-            raise StanzaError(why.condition, by=room.bare)
+        if len(lost) == len(clients):
+            raise StanzaError("recipient-unavailable", by=room.bare)
         return None
 
     def request(self, room: Room, passing: Passing, jid: JID) -> Awaitable[None] | None:

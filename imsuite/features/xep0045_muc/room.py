@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet.defer import DeferredLock
 
-from imsuite.core.interfaces import IPresenceLogs
+from imsuite.core.service_interfaces import IPresenceLogs
 from imsuite.rules.affiliations import Affiliation, Role
 from imsuite.rules.presence_log import PresenceLog
 from imsuite.rules.room import compared, sees_jids
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from imsuite.core.host import Host
     from imsuite.core.record import Record
     from imsuite.core.session import Session
+
+HISTORY_BYTES = 1_000_000  # of what was said last that is kept for those who enter
 
 
 class Client:
@@ -114,15 +116,15 @@ class Room:
     """A room.
 
     jid: its bare JID; config; entries: affiliations by bare JID or domain; former: versions by
-    which others ceased to have any (`put` and `drop` change both); occupants: by the
-    `compared` of their nicknames; by_client: by full JID; said: the last messages that
-    occupants hear when they enter; resumable: how many clients are; subject: the message that set
+    which others ceased to have any (`put` and `drop` change both); occupants: by the `compared` of
+    their nicknames; by_client: by full JID; said: the last messages that occupants hear when they
+    enter; weight: octets of those; resumable: how many clients are; subject: the message that set
     it, None while there is none; secret: makes occupant ids; made: when, as ids of messages are
     given; locked: nobody but its maker may enter until it is configured (§10.1.2); fresh: nothing
     of it is stored yet; gone: it was destroyed, or is being; holds: how many stanzas it is busy
     with; turn: lock of what is decided and then written, such as affiliations; log: of changes of
-    presence, where such a thing is kept; extra: what other features keep of it while it is
-    loaded, by their words.
+    presence, where such a thing is kept; extra: what other features keep of it while it is loaded,
+    by their words.
     """
 
     __slots__ = (
@@ -151,6 +153,7 @@ class Room:
         "subject",
         "subject_id",
         "turn",
+        "weight",
         "written",
     )
 
@@ -176,6 +179,7 @@ class Room:
         self.occupants: dict[str, Occupant] = {}
         self.by_client: dict[str, Occupant] = {}
         self.said: deque[Said] = deque()
+        self.weight = 0
         self.subject: Stanza | None = None
         self.subject_id = 0
         self.turn = DeferredLock()
@@ -315,12 +319,18 @@ class Room:
     def remember(self, said: Said, most: int) -> None:
         """Keep a message for those who enter later."""
         self.said.append(said)
-        while len(self.said) > most:
-            self.said.popleft()
+        self.weight += len(said.stanza.raw)
+        self.trim(most)
+
+    def trim(self, most: int) -> None:
+        """Keep the last messages only: so many, and no more than HISTORY_BYTES of them."""
+        while len(self.said) > most or self.weight > HISTORY_BYTES:
+            self.weight -= len(self.said.popleft().stanza.raw)
 
     def forget(self, id: int) -> None:
         """Keep a message no longer."""
         for said in self.said:
             if said.id == id:
                 self.said.remove(said)
+                self.weight -= len(said.stanza.raw)
                 return

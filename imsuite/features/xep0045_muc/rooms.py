@@ -17,12 +17,13 @@ from imsuite.core.router import Route
 from imsuite.core.session import Session
 from imsuite.features.xep0045_muc import storage
 from imsuite.features.xep0045_muc.entering import Entering
-from imsuite.features.xep0045_muc.leaving import SHUTDOWN, Leaving, restored
+from imsuite.features.xep0045_muc.leaving import Leaving, restored
 from imsuite.features.xep0045_muc.messages import Messages, with_id
 from imsuite.features.xep0045_muc.private import Private
 from imsuite.features.xep0045_muc.room import Entry, Occupant, Room, Said
 from imsuite.features.xep0045_muc.telling import GONE, NS_MUC, tell_all
 from imsuite.features.xep0045_muc.telling import gone as told_gone
+from imsuite.features.xep0045_muc.traces import Traces
 from imsuite.rules.affiliations import Affiliation, Role
 from imsuite.rules.room_config import Config
 from imsuite.xmpp.address import JID, parse
@@ -38,7 +39,7 @@ _SECRET = 16  # octets
 
 
 class Rooms(Route):
-    """The rooms of a host. entering, leaving, messages, private: what happens in them."""
+    """The rooms of a host. entering, leaving, messages, private, traces: what happens in them."""
 
     def __init__(self, muc: Muc) -> None:
         self._muc = muc
@@ -48,6 +49,7 @@ class Rooms(Route):
         self.leaving = Leaving(self)
         self.messages = Messages(self)
         self.private = Private(self)
+        self.traces = Traces(self)
         self._rooms: dict[str, Room] = {}
         self._loading: dict[str, list[Deferred[None]]] = {}  # by address, and who waits
         self._ending: dict[str, list[Deferred[None]]] = {}
@@ -55,6 +57,11 @@ class Rooms(Route):
         self._joined: dict[str, dict[Room, None]] = {}  # by full JID
         self._known: set[str] = set()  # clients whose rooms are loaded, by full JID
         self._sweep: IDelayedCall | None = None
+
+    @property
+    def domain(self) -> str:
+        """Of the rooms."""
+        return self._muc.domain
 
     @property
     def doors(self) -> list[Any]:
@@ -125,6 +132,8 @@ class Rooms(Route):
             if type == "error":
                 self.leaving.bounced(room, passing)
                 return None
+            if room.locked and not (passing.occupant or self._owns(room, passing)):  # §17.2
+                raise StanzaError("item-not-found", by=room.bare)
             if jid.resource:
                 return self.private.message(room, passing, jid)
             if type == "groupchat":
@@ -143,6 +152,10 @@ class Rooms(Route):
         if jid.resource:
             return self.private.request(room, passing, jid)
         return self.host.dispatch(passing, At.ROOM)
+
+    @staticmethod
+    def _owns(room: Room, passing: Passing) -> bool:
+        return room.affiliation(passing.sender.bare) is Affiliation.OWNER
 
     # rooms
 
@@ -176,44 +189,51 @@ class Rooms(Route):
 
     async def _load(self, bare: str) -> None:
         await self.host.store.settled()
-        stored: storage.Stored | None = await self.host.store.read(storage.load, bare)
+        keepers = self._muc.keepers
+        loaded: storage.Loaded = await self.host.store.read(storage.load_more, bare, keepers)
+        stored, extra = loaded
         if stored is None:
             return
         config = Config.of(self._muc.settings, stored.config)
         room = Room(self.host, parse(bare), config, stored.secret, stored.made)
         room.locked = stored.locked
         room.fill(stored.entries, stored.former)
+        room.extra.update(extra)
         if stored.subject is not None:
             room.subject, room.subject_id = Stanza.parse(stored.subject), stored.subject_id
         archive = self._muc.archive
         if archive is not None and config.max_history:
             for id, salt, raw in await archive.recent(bare, config.max_history):
                 body = with_id(Stanza.parse(bytes(raw)), room, public_id(id, salt))
-                room.said.append(Said(id, body, ""))
+                room.remember(Said(id, body, ""), config.max_history)
+        if bare in self._rooms:  # somebody has made it meanwhile
+            return
         self._rooms[bare] = room
+        self.traces.loaded(bare, stored.traces)
         self._restore(room, stored.occupants)
         self.rest(room)
 
     def _restore(self, room: Room, occupants: list[tuple[str, str, str]]) -> None:
         """Put back those whose sessions are still there, and forget the others."""
-        sessions, gone = self.host.router.sessions, []
+        sessions = self.host.router.sessions
+        gone: dict[str, str] = {}
         lost: dict[str, Occupant] = {}
         for jid, nick, role in occupants:
             session = sessions.get(jid)
             if session is None and parse(jid).domain in self.host.router.hosts:
-                gone.append(jid)
+                gone[jid] = nick
                 lost[nick] = Occupant(room, nick, jid.partition("/")[0], Role(role))
                 continue
-            shown = None if session is None else session.presence
-            if shown is None:
-                shown = Stanza.parse(b"<presence from='%s'/>" % room.bare.encode())
+            # what a client tells its contacts is not for the room
+            shown = Stanza.parse(b"<presence from='%s'/>" % room.bare.encode())
             restored(room, nick, jid, Role(role), shown)
             self.entered(room, jid)
         if gone:
             record = Record(self.host, None, self.host.store.ids)
-            for jid in gone:
-                record.write(storage.LEAVE, room.bare, jid)
+            for jid, nick in gone.items():
+                self.traces.left(record, room, nick, (jid,), False)
             self.host.store.append(record)
+            self.traces.lost(room.bare, lost)
         for nick, occupant in lost.items():
             if room.find(nick) is None:  # no other client of it came back
                 tell_all(occupant, told_gone(occupant), GONE)
@@ -286,9 +306,9 @@ class Rooms(Route):
             await self.host.switch(ROOM_DESTROYED).tell(RoomChange(room, by=by))
         finally:
             del self._ending[room.bare]
-            if not room.gone:
-                self._resting[room.bare] = self.host.clock.seconds()
-            elif self._rooms.get(room.bare) is room:
+            if not (room.gone or room.by_client):
+                self._resting[room.bare] = self.host.clock.seconds()  # and to be tried again
+            elif room.gone and self._rooms.get(room.bare) is room:
                 self._forget(room.bare)
             _wake(waiting)
 
@@ -316,7 +336,7 @@ class Rooms(Route):
         self._resting[room.bare] = self.host.clock.seconds()
         self._resting.move_to_end(room.bare)
         for bare in list(self._resting)[: max(0, len(self._resting) - _RESTING)]:
-            self._drop(bare)
+            self.unload(bare)
         if self._sweep is None:
             self._sweep = self.host.clock.callLater(_IDLE, self._sweep_out)
 
@@ -326,15 +346,18 @@ class Rooms(Route):
         late = self.host.clock.seconds() - _IDLE
         for bare, since in list(self._resting.items()):
             if since <= late:
-                self._drop(bare)
+                self.unload(bare)
         if self._resting:
             self._sweep = self.host.clock.callLater(_IDLE, self._sweep_out)
 
-    def _drop(self, bare: str) -> None:
+    def unload(self, bare: str) -> None:
+        """Let go of a room that nobody is in, unless somebody holds on to it."""
         room = self._rooms.get(bare)
-        if room is not None and (
-            room.holds or room.gone or room.turn.locked or any(said.record for said in room.said)
-        ):
+        if room is None or room.by_client:
+            self._resting.pop(bare, None)
+            return
+        busy = room.holds or room.gone or room.turn.locked
+        if busy or any(said.record for said in room.said):
             self._resting[bare] = self.host.clock.seconds()  # somebody holds on to this object
             self._resting.move_to_end(bare)
             return
@@ -354,16 +377,22 @@ class Rooms(Route):
         """The configuration of a new room."""
         return Config.of(self._muc.settings, {})
 
-    def stop(self) -> None:
-        """Do nothing more by itself."""
+    async def stop(self) -> None:
+        """Do nothing more by itself; wait until the rooms that are ending have ended."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        while self._ending:
+            ended: Deferred[None] = Deferred()
+            next(iter(self._ending.values())).append(ended)
+            await ended
 
     def forget(self, bare: str) -> None:
         """Know that an account is no more; its rows go with it."""
         for room in self._rooms.values():
             room.drop(bare)
+            for keeper in self._muc.keepers.values():
+                keeper.forget(room, bare)
 
     # who is where
 
@@ -399,13 +428,12 @@ class Rooms(Route):
     def close(self) -> None:
         """Let out who will not come back: the service ends."""
         for room in list(self._rooms.values()):
-            for occupant, client in list(room.clients()):
-                if not client.resumable:
-                    self.leaving.leave(room, occupant, client.jid, SHUTDOWN)
+            self.leaving.close(room)
 
     def ended(self, session: Session) -> None:
         """Take a session that ended out of the rooms it did not leave."""
         self._known.discard(session.full)
+        self.traces.ended(session)
         for room in self.of_client(session.full):
             occupant = room.by_client.get(session.full)
             if occupant is not None:

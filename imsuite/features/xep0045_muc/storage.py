@@ -10,7 +10,7 @@ import attrs
 
 from imsuite.core.interfaces import Table
 from imsuite.features.xep0045_muc.room import Entry, Room
-from imsuite.rules.affiliations import Affiliation
+from imsuite.rules.affiliations import Affiliation, Role
 from imsuite.xmpp.rsm import Page
 
 TABLES = (
@@ -88,6 +88,8 @@ FORGET = (  # what may be left of another room of that name
     "DELETE FROM room_occupant WHERE room = ?",
 )
 LEAVE = "DELETE FROM room_occupant WHERE room = ? AND jid = ?"
+EXPEL = "UPDATE room_occupant SET role = 'none' WHERE room = ? AND jid = ?"
+SWEEP = "DELETE FROM room_occupant WHERE room = ? AND jid = ? AND role = 'none'"
 
 
 @attrs.frozen
@@ -103,6 +105,10 @@ class Stored:
     entries: dict[str, Entry]
     former: dict[str, int]  # who has no affiliation any more, and since which version
     occupants: list[tuple[str, str, str]]  # full JID, nickname, role
+    traces: list[str]  # addresses of those who are in no more (see traces.py)
+
+
+Loaded = tuple[Stored | None, dict[str, Any]]
 
 
 def load(cursor: Any, bare: str) -> Stored | None:
@@ -123,6 +129,7 @@ def load(cursor: Any, bare: str) -> Stored | None:
         else:
             entries[jid] = Entry(Affiliation(affiliation), nick, reason, version)
     cursor.execute("SELECT jid, nick, role FROM room_occupant WHERE room = ?", (bare,))
+    occupants = list(cursor.fetchall())
     return Stored(
         made,
         bool(locked),
@@ -132,7 +139,8 @@ def load(cursor: Any, bare: str) -> Stored | None:
         subject_id,
         entries,
         former,
-        list(cursor.fetchall()),
+        [row for row in occupants if row[2] != Role.NONE.value],
+        [jid for jid, _, role in occupants if role == Role.NONE.value],
     )
 
 
@@ -144,7 +152,7 @@ def values(room: Room) -> tuple[Any, ...]:
         room.jid.domain,
         room.made,
         config.name,
-        int(config.public),
+        int(config.public and not room.locked),
         int(config.persistent),
         int(room.locked),
         room.secret,
@@ -192,8 +200,20 @@ class Listing:
 
 def of_client(cursor: Any, jid: str) -> list[str]:
     """Return the rooms a client was in."""
-    cursor.execute("SELECT room FROM room_occupant WHERE jid = ?", (jid,))
+    cursor.execute("SELECT room FROM room_occupant WHERE jid = ? AND role <> 'none'", (jid,))
     return [room for (room,) in cursor.fetchall()]
+
+
+def visits(cursor: Any, jid: str, domain: str) -> list[tuple[str, str]]:
+    """Return the rooms of a domain that a client was in, or was thrown out of, and as whom."""
+    cursor.execute("SELECT room, nick FROM room_occupant WHERE jid = ?", (jid,))
+    return [(room, nick) for room, nick in cursor.fetchall() if room.endswith(f"@{domain}")]
+
+
+def former(cursor: Any, room: str) -> list[str]:
+    """Return nicknames of those who were in a room."""
+    cursor.execute("SELECT nick FROM room_occupant WHERE room = ? AND role = 'none'", (room,))
+    return [nick for (nick,) in cursor.fetchall()]
 
 
 def listed(cursor: Any, domain: str, page: Page) -> Listing:
@@ -239,6 +259,26 @@ def of_account(cursor: Any, bare: str) -> list[tuple[str, str]]:
         (bare,),
     )
     return list(cursor.fetchall())
+
+
+def owned_alone(cursor: Any, bare: str, after: str, most: int) -> list[str]:
+    """Return rooms that nobody else owns, in the order of their addresses, from one on."""
+    cursor.execute(
+        "SELECT room FROM room_affiliation AS mine"
+        " WHERE jid = ? AND affiliation = 'owner' AND room > ? AND NOT EXISTS"
+        " (SELECT 1 FROM room_affiliation AS other WHERE other.room = mine.room"
+        " AND other.affiliation = 'owner' AND other.jid <> mine.jid) ORDER BY room LIMIT ?",
+        (bare, after, most),
+    )
+    return [room for (room,) in cursor.fetchall()]
+
+
+def load_more(cursor: Any, bare: str, keepers: Mapping[str, Any]) -> Loaded:
+    """Return a room and what features keep of it. keepers: each an IRoomKeeper, by its word."""
+    stored = load(cursor, bare)
+    if stored is None:
+        return None, {}
+    return stored, {word: f.load_room(cursor, bare, stored.made) for word, f in keepers.items()}
 
 
 def owned(cursor: Any, bare: str) -> int:

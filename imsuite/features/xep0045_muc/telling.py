@@ -140,7 +140,7 @@ def tell_all(
     """Send presence of an occupant to everybody in the room, and to itself with 110.
 
     own: its clients that get it, None for all; others: whether anybody else does; record: what
-    must be durable before its own clients see it.
+    must be durable before anybody sees it.
     """
     room = occupant.room
     host = room.host
@@ -148,7 +148,7 @@ def tell_all(
         room.log.note(occupant.nick, stanza.type != "unavailable" and is_shown(occupant))
     version = "" if room.log is None else room.log.word
     if others and is_shown(occupant):
-        _tell_others(occupant, stanza, news, version)
+        _tell_others(occupant, stanza, news, version, record)
     codes = sorted({110, *news.codes, *news.own})
     if news.own_extra:
         news = attrs.evolve(news, extra=news.extra + news.own_extra)
@@ -158,7 +158,9 @@ def tell_all(
         finish(room, fan)
 
 
-def _tell_others(occupant: Occupant, stanza: Stanza, news: News, version: str) -> None:
+def _tell_others(
+    occupant: Occupant, stanza: Stanza, news: News, version: str, record: Record | None
+) -> None:
     """Send presence of an occupant to everybody else."""
     room = occupant.room
     real = occupant.main.jid if occupant.clients else None
@@ -171,7 +173,7 @@ def _tell_others(occupant: Occupant, stanza: Stanza, news: News, version: str) -
         if fan is None:
             jid = real if knows else None
             seen = with_x(stanza, occupant, jid, news, news.codes, version)
-            fan = fans[knows] = Fan(room.host, seen)
+            fan = fans[knows] = Fan(room.host, seen, record)
         fan.send(client.jid, client.written)
     for fan in fans.values():
         finish(room, fan)

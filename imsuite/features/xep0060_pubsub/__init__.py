@@ -5,13 +5,14 @@ The nodes of the domain's service, and the engine that accounts have their nodes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import imsuite._compat  # noqa: F401  makes wokkel importable
 
 # isort: split
 
+from twisted.logger import Logger
 from twisted.words.xish.domish import Element
 from wokkel.data_form import Form
 from zope.interface import implementer
@@ -28,10 +29,12 @@ from imsuite.core.hooks import (
     Passing,
 )
 from imsuite.core.host import Host
-from imsuite.core.interfaces import ICommands, ILoaded, INodes, IPep
+from imsuite.core.interfaces import ICommands, ILoaded
 from imsuite.core.router import Route
+from imsuite.core.service_interfaces import INodes, IPep
 from imsuite.core.session import Session
 from imsuite.features.xep0060_pubsub import collections, storage
+from imsuite.features.xep0060_pubsub.archiving import Archiving
 from imsuite.features.xep0060_pubsub.collections import Collections
 from imsuite.features.xep0060_pubsub.discovering import Discovering
 from imsuite.features.xep0060_pubsub.node import Held
@@ -47,6 +50,7 @@ from imsuite.features.xep0060_pubsub.subscribing import Subscribing
 from imsuite.features.xep0060_pubsub.timing import Timing
 from imsuite.features.xep0060_pubsub.upkeep import Upkeep
 from imsuite.rules.adhoc import AdHoc
+from imsuite.rules.node_archive import Past, Wanted
 from imsuite.rules.node_features import FEATURES
 from imsuite.rules.nodes import NS_OWNER, NS_PUBSUB, NodeConfig
 from imsuite.xmpp import ns as NS
@@ -79,6 +83,7 @@ class PubSub(Feature):
         )
     }
     options: Options
+    log: ClassVar[Logger] = Logger()
     tables = (*storage.TABLES, *collections.TABLES)
 
     def __init__(self, host: Host, options: Options) -> None:
@@ -93,6 +98,7 @@ class PubSub(Feature):
         nodes.timing = Timing(nodes, nodes.owner.people, self.site_of)
         self.publisher = Publisher(nodes, nodes.notifier)
         self.retrieving = Retrieving(nodes, lambda: self.options.page)
+        self.archiving = Archiving(nodes)
         self.discovering = Discovering(nodes)
         self.requesting = Requesting(nodes, self.publisher, Subscribing(nodes), self.retrieving)
         self.upkeep = Upkeep(nodes, self.publisher, self.site_of)
@@ -182,8 +188,10 @@ class PubSub(Feature):
     def came(self, session: Session) -> None:
         """§12.2: the last items of what somebody subscribes to."""
         follows = self._kept.of(session.account).follows
-        if follows:
-            self.host.spawn(self.upkeep.came(session, tuple(follows)))
+        for feature in self._all() if follows else ():
+            ours = [key for key in follows if feature.nodes.timing.is_ours(key[0])]
+            if ours:
+                self.host.spawn(feature.upkeep.came(session, ours))
 
     @on(UNAVAILABLE)
     async def left(self, session: Session) -> None:
@@ -198,14 +206,32 @@ class PubSub(Feature):
 
         The nodes of the service that nobody else owns go too.
         """
-        store, service = self.host.store, self.service
-        alone = await store.read(storage.owned_alone, service.jid, account.bare)
-        for name in alone:
-            await self.nodes.owner.delete(service, name, parse(service.jid))
-        keys = await store.transaction(storage.forget_person, service.jid, account.bare)
-        self.nodes.forget(keys)
+        features = list(self._all())
+        for each in features:
+            await each.let_go(account.bare)
+        for each in features:
+            services = each.service.jid, account.bare
+            keys = await self.host.store.transaction(storage.forget_person, *services)
+            for other in features:
+                other.nodes.forget(keys)
         self.nodes.forget_service(account.bare)
         self._kept.put(account, Held())
+
+    async def let_go(self, bare: str) -> None:
+        """Delete the nodes of the service that a bare JID owns and nobody else does."""
+        service = self.service
+        for name in await self.host.store.read(storage.owned_alone, service.jid, bare):
+            try:
+                await self.nodes.owner.delete(service, name, parse(service.jid))
+            except StanzaError as why:  # somebody else did, while this waited
+                self.log.debug("{node} was not deleted: {why}", node=name, why=why.condition)
+
+    def _all(self) -> Iterator[PubSub]:
+        """Yield those of all hosts of this server, whose people use each other's nodes."""
+        for host in self.host.router.hosts.values():
+            feature = host.find_feature(INodes)
+            if isinstance(feature, PubSub):
+                yield feature
 
     @on(ACCOUNT_CREATED)
     def created(self, bare: str) -> None:
@@ -213,8 +239,10 @@ class PubSub(Feature):
         self.nodes.forget_service(bare)
 
     @on(STARTED)
-    def start(self, host: Host) -> None:
+    async def start(self, host: Host) -> None:
         """Begin to keep things in order."""
+        if await host.store.read(storage.purges):
+            self.nodes.purging = True
         self.nodes.timing.start()
         self.upkeep.start()
 
@@ -260,6 +288,14 @@ class PubSub(Feature):
         """Delete a node and tell subscribers, if it is there."""
         if await self.nodes.load(site, node) is not None:
             await self.nodes.owner.delete(site, node, parse(site.jid))
+
+    async def past(self, site: Any, node: str, by: JID, wanted: Wanted) -> Past:
+        """Return a page of what was published to a node that a JID may read (XEP-0442)."""
+        return await self.archiving.past(site, node, by, wanted)
+
+    async def ends(self, site: Any, node: str, by: JID) -> tuple[int, ...]:
+        """Return when the oldest and the newest item of a node that a JID may read were made."""
+        return await self.archiving.ends(site, node, by)
 
     async def config(self, site: Any, node: str) -> NodeConfig | None:
         """Return how a node is configured, None if there is none."""

@@ -17,10 +17,17 @@ from imsuite.core.feature import At
 from imsuite.core.hooks import Passing
 from imsuite.core.interfaces import IDiscoNodes
 from imsuite.features.xep0060_pubsub import item_storage, storage
-from imsuite.features.xep0060_pubsub.node import Node
+from imsuite.features.xep0060_pubsub.node import LIVING, Node
 from imsuite.features.xep0060_pubsub.nodes import Nodes
-from imsuite.rules.node_access import AccessModel, Affiliation, PublishModel, Subscribed
-from imsuite.rules.nodes import COLLECTION, LEAF, META_DATA, NS_PUBSUB, words
+from imsuite.rules.archive import NS_MAM
+from imsuite.rules.node_access import (
+    AccessModel,
+    Affiliation,
+    PublishModel,
+    Subscribed,
+    barred,
+)
+from imsuite.rules.nodes import COLLECTION, LEAF, META_DATA, NS_PUBSUB, NodeConfig, words
 from imsuite.xmpp import forms, rsm
 from imsuite.xmpp import ns as NS
 from imsuite.xmpp.address import JID, parse, wokkel_jid
@@ -112,16 +119,41 @@ class Discovering:
         if top and self._nodes.collections is not None:
             above = set(await self._nodes.collections.top(site, [name for name, _ in rows]))
             rows = [(name, config) for name, config in rows if name in above]
-        found: list[tuple[str, str | None]] = []
-        for name, config in rows:
-            if not name:  # the root collection is the service itself
-                continue
-            if config.access_model not in _PUBLIC or site.account is not None:
-                node = await self._nodes.load(site, name)
-                if node is None or self._nodes.access(site, node, by) is not None:
-                    continue
-            found.append((name, config.title or None))
-        return found
+        found = [(name, config.title or None) for name, config in rows if name]  # "": the root
+        if site.owner(by):
+            return found
+        if site.account is not None:
+            readable = await self._readable(site, rows, by)
+            return [(name, title) for name, title in found if name in readable]
+        closed = [name for name, config in rows if config.access_model not in _PUBLIC]
+        hidden = {name for name in closed if not await self._may_read(site, name, by)}
+        return [(name, title) for name, title in found if name not in hidden]
+
+    async def _may_read(self, site: Any, name: str, by: JID) -> bool:
+        node = await self._nodes.load(site, name)
+        return node is not None and self._nodes.access(site, node, by) is None
+
+    async def _readable(
+        self, site: Any, rows: Iterable[tuple[str, NodeConfig]], by: JID
+    ) -> frozenset[str]:
+        """Return the nodes of an account that somebody may read, by two looks at the store."""
+        read = self._nodes.host.store.read
+        affiliations = dict(await read(storage.affiliations_of, site.jid, by.bare))
+        subscriptions = await read(storage.subscriptions_of, site.jid, by.bare)
+        living = {name for name, each in subscriptions if each.state in LIVING}
+        knows, groups = site.knows(by), site.groups(by)
+        return frozenset(
+            name
+            for name, config in rows
+            if barred(
+                affiliations.get(name, Affiliation.NONE),
+                config.access_model,
+                knows,
+                not groups.isdisjoint(config.roster_groups_allowed),
+                name in living,
+            )
+            is None
+        )
 
     async def node_info(self, site: Any, name: str, by: JID) -> Element | None:
         """Return the disco#info of a node that somebody may read, None if there is none."""
@@ -137,6 +169,8 @@ class Discovering:
         made.append(DiscoIdentity("pubsub", type, node.config.title or None))
         for feature in (NS_PUBSUB, NS.DISCO_INFO, NS.DISCO_ITEMS):
             made.append(DiscoFeature(feature))
+        if "nodearchives" in self._nodes.host.features and node.archived(site):
+            made.append(DiscoFeature(NS_MAM))
         public = node.config.access_model in _PUBLIC
         if public or self._nodes.access(site, node, by) is None:
             made.append(_meta_data(site, node))

@@ -114,6 +114,13 @@ def stamp_of(cursor: Any, service: str, id: int, item: str, since: int = 0) -> i
     return None if row is None else int(row[0])
 
 
+def item_at(cursor: Any, service: str, id: int, stamp: int) -> Item | None:
+    """Return the item that was published at a moment, None if there is none."""
+    cursor.execute(f"{_ITEM} AND stamp = ?", (service, id, stamp))
+    found = _items(cursor)
+    return found[0] if found else None
+
+
 def count_items(cursor: Any, service: str, id: int, since: int = 0, until: int = 2**62) -> int:
     """Return how many items were published after one moment and before another."""
     cursor.execute(

@@ -51,6 +51,11 @@ class Node:
             return Affiliation.OWNER
         return found
 
+    def archived(self, site: Any) -> bool:
+        """Tell whether what is published to it can be read later (XEP-0442)."""
+        config = self.config
+        return bool(config.is_leaf and config.persist_items and config.most_items(site.limits))
+
     def of(self, bare: str) -> list[Subscription]:
         """Return the subscriptions of a bare JID and its resources."""
         return [each for each in self.subscriptions.values() if each.bare == bare]

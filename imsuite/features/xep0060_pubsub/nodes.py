@@ -11,7 +11,8 @@ import attrs
 
 from imsuite.core.hooks import PUBLISHED, RETRACTED, Hook, Published
 from imsuite.core.host import Host
-from imsuite.core.interfaces import INodeFollower, INodeRules, IRoster
+from imsuite.core.interfaces import IRoster
+from imsuite.core.service_interfaces import INodeFollower, INodeRules, INodes
 from imsuite.features.xep0060_pubsub import item_storage, storage
 from imsuite.features.xep0060_pubsub.node import LIVING, Held, Key, Node, Turn
 from imsuite.features.xep0060_pubsub.storage import Subscription
@@ -31,6 +32,7 @@ from imsuite.xmpp.errors import StanzaError
 from imsuite.xmpp.times import SECOND
 
 LONGEST_NAME = 1023  # bytes, as a resourcepart may have (XEP-0060 §4.6.2)
+MOST_PEOPLE = 100_000  # subscriptions, or affiliations, of one node
 _RELATED = (AccessModel.PRESENCE, AccessModel.ROSTER)
 
 Also = Callable[[Any], object]  # takes the cursor of the transaction
@@ -59,10 +61,11 @@ class Nodes:
         self.options: Any = None  # options.Options
         self.owner: Any = None  # owner.Owner
         self.timing: Any = None  # timing.Timing
-        self.purging = True  # whether some node loses items when their publisher goes offline
+        self.purging = False  # whether some node loses items when their publisher goes offline
         self._loaded: OrderedDict[Key, Node] = OrderedDict()
         self._turns: dict[Key, list[Any]] = {}
         self._readings: set[_Reading] = set()
+        self._passing: set[Key] = set()  # nodes whose last item is in memory only
 
     @cached_property
     def _rules(self) -> list[Any]:  # what provides INodeRules
@@ -164,7 +167,12 @@ class Nodes:
                     break
 
     def changed(self, node: Node) -> None:
-        """Know that what the store has of a node is different now."""
+        """Know that what the store has of a node is different now.
+
+        Where the node was forgotten meanwhile, what somebody else read since is out of date.
+        """
+        if self._loaded.get(node.key, node) is not node:
+            del self._loaded[node.key]
         self._changed(node.key)
 
     def _changed(self, key: Key) -> None:
@@ -181,13 +189,23 @@ class Nodes:
         known = set(found)
         return [
             key
-            for key, node in self._loaded.items()
+            for key in self._passing
             if key[0] in services
             and key[1] in names
+            and key not in known
+            and (node := self._loaded.get(key)) is not None
             and node.last is not None
             and node.config.send_last_published_item == "on_sub_and_presence"
-            and key not in known
         ]
+
+    def passed(self, node: Node, stored: bool) -> None:
+        """Know whether the newest item of a node is in the store, or in memory only."""
+        if stored:
+            self._passing.discard(node.key)
+        else:
+            self._passing.add(node.key)
+            if len(self._passing) > self.most:
+                self._passing.intersection_update(self._loaded)
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Drop nodes from memory that were changed or removed in the store by others."""
@@ -198,7 +216,9 @@ class Nodes:
             self._changed(key)
 
     def forget_service(self, service: str) -> None:
-        """Drop all nodes of an account that is gone."""
+        """Drop all nodes of an account that is gone, those too that are being read."""
+        for reading in self._readings:
+            reading.stale = reading.stale or reading.key[0] == service
         self.forget([key for key in self._loaded if key[0] == service])
 
     # who may
@@ -283,10 +303,10 @@ class Nodes:
                 also(cursor)
 
         await self.host.store.transaction(write)
-        self._changed(node.key)
+        self.changed(node)
         if config is not None:
             node.config = config
-            self.purging = self.purging or config.purge_offline
+            self._note_purging(config)
         for jid, affiliation in people.items():
             if affiliation is Affiliation.NONE:
                 node.affiliations.pop(jid, None)
@@ -294,13 +314,15 @@ class Nodes:
                 node.affiliations[jid] = affiliation
         node.changed_people()
         for each in subscribers:
-            if each.state is Subscribed.NONE:
-                node.subscriptions.pop(each.subid, None)
-                continue
-            node.subscriptions[each.subid] = each
             held = self.held(each.bare)
-            if held is not None:
-                held.follows.add(node.key)
+            if each.state is not Subscribed.NONE:
+                node.subscriptions[each.subid] = each
+                if held is not None:
+                    held.follows.add(node.key)
+                continue
+            node.subscriptions.pop(each.subid, None)
+            if held is not None and not node.of(each.bare):
+                held.follows.discard(node.key)
 
     async def create(
         self,
@@ -336,17 +358,28 @@ class Nodes:
                 also(cursor, id)
 
         await self.host.store.transaction(write)
-        self.purging = self.purging or config.purge_offline
+        self._note_purging(config)
         if self.collections is not None:
             self.collections.placed(site.jid, name, config)
         people = {by.bare: Affiliation.OWNER}
         node = Node(site.jid, name, id, config, by.bare, id, people)
         self._changed(node.key)
         self._keep(node)
-        held = None if site.account is None else self.held(site.jid)
-        if held is not None:
-            held.names.add(name)
+        if site.account is not None:
+            # it may be loading just now, from what the store had before; or have made room
+            await self.host.account(site.account.jid.local)
+            held = self.held(site.jid)
+            if held is not None:
+                held.names.add(name)
         return node
+
+    def _note_purging(self, config: NodeConfig) -> None:
+        """Let all hosts know, as people of one publish to nodes of another."""
+        if config.purge_offline:
+            for host in self.host.router.hosts.values():
+                feature: Any = host.find_feature(INodes)
+                if feature is not None:
+                    feature.nodes.purging = True
 
     async def remove(self, site: Any, node: Node, also: Also | None = None) -> None:
         """Delete a node and all that belongs to it; tells nobody."""
@@ -370,7 +403,7 @@ class Nodes:
         await self.host.store.transaction(
             item_storage.delete_until, node.service, node.id, self.host.store.ids.next()
         )
-        self._changed(node.key)
+        self.changed(node)
         node.count, node.last = 0, None
 
     async def end(self, site: Any, node: Node, gone: Iterable[Subscription]) -> None:
@@ -378,11 +411,13 @@ class Nodes:
         none = [attrs.evolve(each, state=Subscribed.NONE) for each in gone]
         await self.apply(site, node, subscriptions=none)
 
-    def reduced(self, key: Key, count: int) -> None:
-        """Know that the store has so many items less, the oldest, of a node."""
+    def reduced(self, key: Key, count: int, until: int) -> None:
+        """Know that the store has so many items less, those until a moment, of a node."""
         node = self._loaded.get(key)
         if node is not None:
             node.count -= count
+            if node.last is not None and node.last.stamp <= until:
+                node.last = None
         self._changed(key)
 
     # what others hear of it, after the turn

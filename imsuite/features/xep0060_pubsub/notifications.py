@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,7 @@ from imsuite.xmpp.stanza import Stanza, delayed, escaped, make, quoted
 
 NS_SHIM = "http://jabber.org/protocol/shim"
 REMEMBERED = 4096  # notifications whose errors are understood
+_MOST_RETRACTED = 100  # items in one notification
 _EVENT = f"{NS_EVENT}}}event"
 _OUT = frozenset((Affiliation.OUTCAST, Affiliation.PUBLISH_ONLY))
 _OPEN = frozenset((AccessModel.OPEN, AccessModel.AUTHORIZE))  # who subscribed may have it
@@ -109,6 +110,8 @@ class Notifier:
     ) -> None:
         """Notify whoever is to hear of an event; in the turn, after the commit.
 
+        What goes wrong with that is logged: what the event is about is done all the same.
+
         event: child of <event/>, as bytes that inherit its namespace; payload: of which a body is
         made for those who want one (§12.7); interests: the subscriptions that it concerns, by
         default all; kept: it can be told again later, so that it may wait for a digest.
@@ -116,6 +119,31 @@ class Notifier:
         if not node.config.deliver_notifications:
             return
         inner = event if isinstance(event, bytes) else serialise(event, NS_EVENT).encode()
+        try:
+            await self._tell(site, node, inner, kind, payload, interests, kept)
+        except Exception as why:
+            self.nodes.host.condition(why)
+
+    async def tell_retracted(self, site: Any, node: Node, ids: Sequence[str]) -> None:
+        """Notify whoever is to hear that items are gone (§7.2.2); in the turn, after the commit.
+
+        So many at a time as fit into a stanza.
+        """
+        for begin in range(0, len(ids), _MOST_RETRACTED):
+            some = ids[begin : begin + _MOST_RETRACTED]
+            inner = b"".join(b"<retract id=%s/>" % quoted(id) for id in some)
+            await self.tell(site, node, items_event(node, inner))
+
+    async def _tell(
+        self,
+        site: Any,
+        node: Node,
+        inner: bytes,
+        kind: Event,
+        payload: Element | None,
+        interests: list[Interest] | None,
+        kept: bool,
+    ) -> None:
         plain = self._message(site, node, inner)
         listeners = self._interested(site, node) if interests is None else []
         heard = {parse(full).bare for full in listeners}.union(listeners)  # XEP-0163 §4.3.2

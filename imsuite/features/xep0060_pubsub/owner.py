@@ -150,6 +150,8 @@ class Owner:
             if not node.count:
                 node.last = None
         await collections.moved(site, moves)
+        if lost and before.notify_retract:  # they are removed as much as by anybody (§7.2.2)
+            await self._nodes.notifier.tell_retracted(site, node, lost)
         await self._tell_config(site, node, before, after)
         await self.people.tell_changed(site, node, changed)
         return lost
@@ -188,10 +190,15 @@ class Owner:
         return result(passing.stanza)
 
     async def delete(self, site: Any, name: str, by: JID, uri: str | None = None) -> None:
-        """Delete a node and tell subscribers. uri: where to go instead. Raises StanzaError."""
+        """Delete a node and tell subscribers. uri: where to go instead.
+
+        Raises StanzaError item-not-found, and forbidden unless somebody may do that.
+        """
         collections = self._nodes.collections
         async with self._nodes.turn(site.jid, name):
             node = await self._nodes.find(site, name)
+            # it may be another one of that name by now
+            self._nodes.need(site, node, by, May.DELETE_NODE)
             ids = await self._item_ids(site, node)
             subscriptions = list(node.subscriptions.values())
             await self._nodes.remove(

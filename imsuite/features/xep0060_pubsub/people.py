@@ -12,7 +12,7 @@ from twisted.words.xish.domish import Element
 from imsuite.core.hooks import Passing
 from imsuite.features.xep0060_pubsub import storage
 from imsuite.features.xep0060_pubsub.node import Node
-from imsuite.features.xep0060_pubsub.nodes import Nodes
+from imsuite.features.xep0060_pubsub.nodes import MOST_PEOPLE, Nodes
 from imsuite.features.xep0060_pubsub.options import with_options
 from imsuite.features.xep0060_pubsub.storage import Subscription
 from imsuite.rules.node_access import AccessModel, Affiliation, May, Subscribed
@@ -118,7 +118,8 @@ class People:
         if subid is not None or refused_subscription(Subscribed.NONE, wanted, affiliation):
             return [], [nothing]
         his = {each.subid for each in (*node.of(jid.bare), *changed) if each.bare == jid.bare}
-        if len(his) >= site.limits.subscriptions:
+        many = len(node.subscriptions) + len(changed) >= MOST_PEOPLE
+        if many or len(his) >= site.limits.subscriptions:
             return [], [nothing]
         try:
             return [self._new(node, jid)], []
@@ -194,6 +195,8 @@ class People:
         try:
             after = Affiliation(word)
         except ValueError:
+            return None
+        if before is Affiliation.NONE and len(node.affiliations) + len(changed) >= MOST_PEOPLE:
             return None
         everybody = {**self._all(site, node), **changed}
         count = sum(each is Affiliation.OWNER for each in everybody.values())

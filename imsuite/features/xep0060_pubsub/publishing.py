@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from inspect import isawaitable
 from typing import Any
 
@@ -37,7 +37,6 @@ from imsuite.rules.nodes import (
 from imsuite.xmpp import forms
 from imsuite.xmpp.address import JID
 from imsuite.xmpp.errors import StanzaError
-from imsuite.xmpp.stanza import quoted
 
 Given = Sequence[tuple[str | None, Element | None]]  # ids and payloads as they came
 
@@ -189,6 +188,7 @@ class Publisher:
         node = await self.nodes.create(site, name, config, by, write)
         node.count = len({item.id for item in kept})
         node.last = items[-1] if items else None
+        self.nodes.passed(node, bool(kept))
         return node
 
     async def _publish(self, site: Any, node: Node, items: list[Item]) -> list[str]:
@@ -220,6 +220,7 @@ class Publisher:
             node.count = count
         if items:
             node.last = items[-1]
+            self.nodes.passed(node, bool(kept))
         return gone
 
     def _kept(self, site: Any, config: NodeConfig, items: list[Item]) -> list[Item]:
@@ -230,7 +231,7 @@ class Publisher:
         self, site: Any, node: Node, items: list[Item], given: Given, gone: list[str]
     ) -> None:
         if gone and _retracts(node, site):
-            await self.notifier.tell(site, node, _retract_event(node, gone))
+            await self.notifier.tell_retracted(site, node, gone)
         payloads = node.config.deliver_payloads
         inner = b"".join(item_bytes(node, item, payloads) for item in items)
         payload = given[0][1] if given and payloads else None
@@ -240,9 +241,18 @@ class Publisher:
     # taking back (§7.2)
 
     async def retract(
-        self, site: Any, name: str, ids: Sequence[str], by: JID, notify: bool
+        self,
+        site: Any,
+        name: str,
+        ids: Sequence[str],
+        by: JID,
+        notify: bool,
+        lenient: bool = False,
     ) -> None:
-        """Take items back, once that is durable. Raises StanzaError."""
+        """Take items back, once that is durable. Raises StanzaError.
+
+        lenient: those that are not there are left out.
+        """
         if not name:
             raise refusal("nodeid-required")
         ours = site.account is not None and by.full == site.jid
@@ -252,10 +262,9 @@ class Publisher:
                 raise unsupported("persistent-items")
             if not ids:
                 raise refusal("item-required")
-            gone = await self._retract(site, node, ids, by, lenient=ours)
+            gone = await self._retract(site, node, ids, by, lenient or ours)
             if gone and (notify or node.config.notify_retract):
-                event = _retract_event(node, [item.id for item in gone])
-                await self.notifier.tell(site, node, event)
+                await self.notifier.tell_retracted(site, node, [item.id for item in gone])
         if gone:
             told = [(item.id, from_payload(item.payload)) for item in gone]
             await self.nodes.retracted(site, node, told, by)
@@ -307,10 +316,6 @@ def _retracts(node: Node, site: Any) -> bool:
         and config.notify_retract
         and config.most_items(site.limits) > 1
     )
-
-
-def _retract_event(node: Node, ids: Iterable[str]) -> bytes:
-    return items_event(node, b"".join(b"<retract id=%s/>" % quoted(id) for id in ids))
 
 
 def options_form(options: Mapping[str, str | Sequence[str]]) -> Form:

@@ -55,7 +55,7 @@ TABLES = (
                 at BIGINT NOT NULL,      -- µs since 1970 UTC
                 since BIGINT NOT NULL,   -- stamp of the last item that a digest had
                 PRIMARY KEY (service, name, subid, what))""",
-            "CREATE INDEX node_due_at ON node_due (at)",
+            "CREATE INDEX node_due_at ON node_due (at, service, name, subid, what)",
         ),
         owner="service",
     ),
@@ -254,20 +254,30 @@ def due_of(cursor: Any, service: str, name: str, subid: str, what: Due) -> DueRo
     return None if row is None else _due(row)
 
 
-Lease = tuple[str, str, str, int]  # service, node, SubID, and when it ends
+@attrs.frozen
+class Lease:
+    """A subscription that ends. node: its id; expire: when, µs since 1970 UTC."""
+
+    service: str
+    node: int
+    name: str
+    subid: str
+    expire: int
 
 
 def leases_over(cursor: Any, now: int, after: Lease | None) -> list[Lease]:
     """Return a page of the leases that are over (§12.18). after: the last of the page before."""
-    service, name, subid, expire = ("", "", "", -1) if after is None else after
+    low: tuple[int, str, int, str] = (-1, "", 0, "")
+    if after is not None:
+        low = (after.expire, after.service, after.node, after.subid)
     cursor.execute(
-        "SELECT s.service, n.name, s.subid, s.expire FROM node_subscription s"
+        "SELECT s.service, s.node, n.name, s.subid, s.expire FROM node_subscription s"
         " JOIN node n ON n.id = s.node"
-        " WHERE s.expire <= ? AND (s.expire, s.service, n.name, s.subid) > (?, ?, ?, ?)"
-        " ORDER BY s.expire, s.service, n.name, s.subid LIMIT ?",
-        (now, expire, service, name, subid, _MOST_DUE),
+        " WHERE s.expire <= ? AND (s.expire, s.service, s.node, s.subid) > (?, ?, ?, ?)"
+        " ORDER BY s.expire, s.service, s.node, s.subid LIMIT ?",
+        (now, *low, _MOST_DUE),
     )
-    return [(service, name, subid, expire) for service, name, subid, expire in cursor.fetchall()]
+    return [Lease(*row) for row in cursor.fetchall()]
 
 
 Temporary = tuple[str, str, str, str]  # service, node, SubID and subscriber

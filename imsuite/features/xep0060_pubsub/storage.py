@@ -87,8 +87,8 @@ TABLES = (
                 expire BIGINT,           -- when the lease ends, NULL for never
                 PRIMARY KEY (service, node, subid))""",
             "CREATE INDEX node_subscription_bare ON node_subscription (bare, service)",
-            """CREATE INDEX node_subscription_expire ON node_subscription (expire)
-                WHERE expire IS NOT NULL""",
+            """CREATE INDEX node_subscription_expire
+                ON node_subscription (expire, service, node, subid) WHERE expire IS NOT NULL""",
         ),
         owner="service",
     ),
@@ -235,6 +235,12 @@ def node_configs(cursor: Any, service: str, most: int) -> list[tuple[str, NodeCo
         "SELECT name, config FROM node WHERE service = ? ORDER BY name LIMIT ?", (service, most)
     )
     return [(name, load(config)) for name, config in cursor.fetchall()]
+
+
+def purges(cursor: Any) -> bool:
+    """Tell whether there is a node that loses items when their publisher goes offline."""
+    cursor.execute("SELECT 1 FROM node WHERE purges = 1 LIMIT 1")
+    return cursor.fetchone() is not None
 
 
 def purging(cursor: Any, bare: str, most: int) -> list[tuple[str, str, str]]:

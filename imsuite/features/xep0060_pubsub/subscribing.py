@@ -11,7 +11,7 @@ from twisted.words.xish.domish import Element
 from imsuite.core.hooks import Passing
 from imsuite.features.xep0060_pubsub import storage
 from imsuite.features.xep0060_pubsub.node import Node
-from imsuite.features.xep0060_pubsub.nodes import Nodes
+from imsuite.features.xep0060_pubsub.nodes import MOST_PEOPLE, Nodes
 from imsuite.features.xep0060_pubsub.notifications import read_options, subscription_bytes
 from imsuite.features.xep0060_pubsub.storage import Subscription
 from imsuite.rules.node_access import Affiliation, Subscribed, first_state
@@ -84,12 +84,19 @@ class Subscribing:
             self._answer(passing, site, node, made)
             if old:
                 return
-            if made.state is Subscribed.PENDING:
-                await self._nodes.owner.ask(site, node, made)
-                return
-            await self._nodes.notifier.owners(site, node, made)
-            if node.config.send_last_published_item != "never" and node.config.is_leaf:
-                await self._nodes.notifier.send_last(site, node, made.jid)
+            try:
+                await self._tell(site, node, made)
+            except Exception as why:  # it is subscribed, and was told so
+                self._nodes.host.condition(why)
+
+    async def _tell(self, site: Any, node: Node, made: Subscription) -> None:
+        """Tell the owners of a new subscription, and its holder the last item (§6.1.7)."""
+        if made.state is Subscribed.PENDING:
+            await self._nodes.owner.ask(site, node, made)
+            return
+        await self._nodes.notifier.owners(site, node, made)
+        if node.config.send_last_published_item != "never" and node.config.is_leaf:
+            await self._nodes.notifier.send_last(site, node, made.jid)
 
     async def _subscribe(
         self, site: Any, node: Node, pubsub: Element, jid: JID
@@ -110,7 +117,8 @@ class Subscribing:
                 raise refusal("pending-subscription")
             if each.options == to_text(wanted):
                 return each, True
-        if len(mine) >= site.limits.subscriptions:
+        many = len(node.subscriptions) >= MOST_PEOPLE
+        if many or len(mine) >= site.limits.subscriptions:
             raise refusal("too-many-subscriptions")
         made = Subscription(
             jid.full,

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 
-from imsuite.core.interfaces import INodes
+from imsuite.core.service_interfaces import INodes
 from imsuite.core.session import Session
 from imsuite.features.xep0060_pubsub import item_storage, relations
 from imsuite.features.xep0060_pubsub.node import Node
@@ -63,9 +63,8 @@ class Timing:
         store, now = self._nodes.host.store, self._nodes.now
         lease: relations.Lease | None = None
         while leases := await store.read(relations.leases_over, now, lease):
-            for service, name, subid, _ in leases:
-                await self.end(service, name, subid)
-            lease = leases[-1]
+            for lease in leases:
+                await self.end(lease.service, lease.name, lease.subid)
         if not self._looked:
             self._looked = True
             await self._end_temporary()

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from imsuite.core.hooks import Passing
 from imsuite.core.session import Session
 from imsuite.features.xep0060_pubsub import item_storage, storage
+from imsuite.features.xep0060_pubsub.node import Key
 from imsuite.features.xep0060_pubsub.nodes import Nodes
 from imsuite.features.xep0060_pubsub.publishing import Publisher
 from imsuite.xmpp import ns as NS
@@ -65,7 +66,7 @@ class Upkeep:
                         item_storage.delete_until, service, id, until
                     )
                     if count:
-                        nodes.reduced((service, name), count)
+                        nodes.reduced((service, name), count, until)
             if len(rows) < CHUNK:
                 return
 
@@ -74,7 +75,9 @@ class Upkeep:
     async def came(self, session: Session, follows: Iterable[tuple[str, str]]) -> None:
         """Send a client that came online the last items of what it subscribes to (§12.2)."""
         jid = parse(session.full)
-        for service, name in sorted(follows):
+        for service, name in sorted(await self._sending(follows)):
+            if session.presence is None:
+                return
             site = await self._site_of(service)
             if site is None:
                 continue
@@ -87,22 +90,41 @@ class Upkeep:
                 for to in set(self._nodes.notifier.wants_last(node, jid)):
                     await self._nodes.notifier.send_last(site, node, to)
 
+    async def _sending(self, keys: Iterable[Key]) -> list[Key]:
+        """Return those nodes that have an item for who comes online, by one look at the store."""
+        nodes, wanted = self._nodes, set(keys)
+        known = {key for key in wanted if nodes.cached(key) is not None}
+        rest = wanted - known
+        if not rest:
+            return list(known)
+        services, names = {service for service, _ in rest}, {name for _, name in rest}
+        found = await nodes.host.store.read(storage.waiting_nodes, list(services), list(names))
+        return [*known, *rest.intersection(found)]
+
     async def left(self, jid: JID) -> None:
         """Take away what somebody published to nodes that want that (purge_offline)."""
         if not self._nodes.purging:
             return
-        rows = await self._nodes.host.store.read(storage.purging, jid.bare, MOST_PURGED)
-        items: dict[tuple[str, str], list[str]] = {}
-        for service, name, item in rows:
-            items.setdefault((service, name), []).append(item)
-        for (service, name), ids in items.items():
-            site = await self._site_of(service)
-            if site is None:
-                continue
-            try:
-                await self._publisher.retract(site, name, ids, jid, notify=False)
-            except StanzaError as why:
-                self.log.debug("{node} keeps its items: {why}", node=name, why=why.condition)
+        more = True
+        while more:
+            rows = await self._nodes.host.store.read(storage.purging, jid.bare, MOST_PURGED)
+            items: dict[Key, list[str]] = {}
+            for service, name, item in rows:
+                items.setdefault((service, name), []).append(item)
+            done = [await self._purge(*key, ids, jid) for key, ids in items.items()]
+            more = len(rows) == MOST_PURGED and any(done)
+
+    async def _purge(self, service: str, name: str, ids: list[str], jid: JID) -> bool:
+        """Take items of a publisher away, as far as they are still there; tell if that was done."""
+        site = await self._site_of(service)
+        if site is None:
+            return False
+        try:
+            await self._publisher.retract(site, name, ids, jid, notify=False, lenient=True)
+        except StanzaError as why:
+            self.log.debug("{node} keeps its items: {why}", node=name, why=why.condition)
+            return False
+        return True
 
     # notifications that come back (§12.4)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import attrs
@@ -19,6 +19,7 @@ from imsuite.core.hooks import (
     OUTGOING,
     RESUMED,
     ROSTER_CHANGED,
+    STOPPING,
     SUBSCRIPTION_CHANGED,
     UNAVAILABLE,
     UNBOUND,
@@ -27,16 +28,9 @@ from imsuite.core.hooks import (
     Stage,
 )
 from imsuite.core.host import Host
-from imsuite.core.interfaces import (
-    IDiscoExtension,
-    IDiscoNodes,
-    ILoaded,
-    INodes,
-    IPep,
-    IRoster,
-    ISessionState,
-)
+from imsuite.core.interfaces import IDiscoExtension, IDiscoNodes, ILoaded, IRoster, ISessionState
 from imsuite.core.options import ge, option
+from imsuite.core.service_interfaces import INodes, IPep
 from imsuite.core.session import Session
 from imsuite.features.xep0163_pep.hiding import named, refused
 from imsuite.features.xep0163_pep.interest import Interests
@@ -106,6 +100,7 @@ class Pep(Feature):
         self._hidden = HiddenSite(self)
         self._interests = Interests(host)
         self._last = LastItems(self, self._interests)
+        self._shows: dict[Session, set[str]] = {}  # bare JIDs that have it among their sharers
 
     @cached_property
     def _nodes(self) -> Any:  # what provides INodes
@@ -268,6 +263,23 @@ class Pep(Feature):
         """§4.3.3: whoever comes back is new."""
         self._last.forget(session)
 
+    @on(UNBOUND)
+    def gone(self, session: Session) -> None:
+        """Let nobody hold a session that ended."""
+        self._last.end(session)
+        for bare in self._shows.pop(session, ()):
+            jid = parse(bare)
+            host = self.host.router.hosts.get(jid.domain)
+            account = None if host is None else host.accounts.get(jid.local)
+            pep = None if host is None else host.find_feature(IPep)
+            if account is not None and pep is not None:
+                pep.unshared(account, session)
+
+    @on(STOPPING)
+    def stop(self, host: Host) -> None:
+        """Do nothing more by itself."""
+        self._last.stop()
+
     def freeze(self, session: Session) -> bool | None:
         """Return whether a session has got the last items."""
         return self._last.greeted(session) or None
@@ -338,7 +350,12 @@ class Pep(Feature):
             return
         pep = host.find_feature(IPep)
         if pep is not None:
-            passing.after(lambda: pep.shared(account, session))
+            passing.after(partial(self._share, pep, account, session))
+
+    def _share(self, pep: Any, account: Account, session: Session) -> None:
+        if self.host.router.sessions.get(session.full) is session:
+            self._shows.setdefault(session, set()).add(account.bare)
+            pep.shared(account, session)
 
     def shared(self, account: Account, session: Session) -> None:
         """Know that a session, maybe of another host, has sent an account its presence."""
@@ -353,15 +370,17 @@ class Pep(Feature):
         if not greeted and session in self._sharers(account):
             self._last.introduce(account, (session,))
 
+    def unshared(self, account: Account, session: Session) -> None:
+        """Know that such a session has ended."""
+        self._kept.of(account).sharers.pop(session, None)
+
     def _sharers(self, account: Account) -> list[Session]:
         """Return who sent an account presence that it has not taken back."""
         sharers = self._kept.of(account).sharers
         if not sharers:
             return []
-        there = self.host.router.sessions
-        for session in list(sharers):
-            if there.get(session.full) is not session or not session.directed:
-                del sharers[session]
+        for session in [each for each in sharers if not each.directed]:
+            del sharers[session]
         return [
             session
             for session in sharers

@@ -13,6 +13,7 @@ from imsuite.xmpp.address import JID, parse
 
 NOTIFY = "+notify"
 MOST_CLIENTS = 1000  # different sets of features of which the nodes are remembered
+MOST_NODES = 256  # that one client wants to hear of; the store is asked for each
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -42,7 +43,8 @@ class Interests:
             if len(self._nodes) >= MOST_CLIENTS:
                 self._nodes.clear()
             end = -len(NOTIFY)
-            nodes = frozenset(name[:end] for name in features if name.endswith(NOTIFY))
+            names = [name[:end] for name in features if name.endswith(NOTIFY)]
+            nodes = frozenset(sorted(names)[:MOST_NODES])
             self._nodes[features] = nodes
         return nodes
 

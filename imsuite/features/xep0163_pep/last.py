@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IDelayedCall
+
 from imsuite.core.account import Account
 from imsuite.core.host import Host
-from imsuite.core.interfaces import INodes, IPep, IRoster
+from imsuite.core.interfaces import IRoster
+from imsuite.core.service_interfaces import INodes, IPep
 from imsuite.core.session import Session
 from imsuite.features.xep0163_pep.interest import Interests
 from imsuite.xmpp.address import parse
+
+MINUTE = 60.0  # seconds
+MOST_GREETINGS = 6  # in a minute: each is a look at the store
 
 if TYPE_CHECKING:
     from imsuite.features.xep0163_pep import Pep
@@ -23,6 +29,8 @@ class LastItems:
         self._host = pep.host
         self._interests = interests
         self._greeted: set[Session] = set()
+        self._began: dict[Session, tuple[float, int]] = {}  # when a minute began, greetings in it
+        self._calls: dict[Session, IDelayedCall] = {}  # who has to wait
 
     def greeted(self, session: Session) -> bool:
         """Tell whether a session got what it gets for having come online."""
@@ -46,12 +54,43 @@ class LastItems:
         """
         if session.presence is None or session.stream is None or session in self._greeted:
             return
-        if not self._interests.known(session):
+        if not self._interests.known(session) or not self._may_come(session):
             return
         self._greeted.add(session)
         session.changed(hurry=False)
         if self._interests.of(session):
             self._host.spawn(self._send_all(session))
+
+    def _may_come(self, session: Session) -> bool:
+        """Tell whether to greet a session now; who comes and goes all the time is, later."""
+        if session in self._calls:
+            return False
+        now: float = self._host.clock.seconds()
+        began, count = self._began.get(session, (now, 0))
+        if now >= began + MINUTE:
+            began, count = now, 0
+        if count >= MOST_GREETINGS:
+            wait = began + MINUTE - now
+            self._calls[session] = self._host.clock.callLater(wait, self._greet_late, session)
+            return False
+        self._began[session] = began, count + 1
+        return True
+
+    def _greet_late(self, session: Session) -> None:
+        del self._calls[session]
+        self.greet(session)
+
+    def end(self, session: Session) -> None:
+        """Know nothing of a session any more: it ended."""
+        self._began.pop(session, None)
+        call = self._calls.pop(session, None)
+        if call is not None:
+            call.cancel()
+
+    def stop(self) -> None:
+        """Greet nobody any more."""
+        for session in list(self._calls):
+            self.end(session)
 
     async def _send_all(self, session: Session) -> None:
         """Send what the account itself and those whose presence it sees have published."""

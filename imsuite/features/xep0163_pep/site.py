@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import implementer
 
 from imsuite.core.account import Account
-from imsuite.core.interfaces import IRoster, ISite
+from imsuite.core.interfaces import IRoster
+from imsuite.core.service_interfaces import ISite
 from imsuite.rules.node_access import AccessModel
 from imsuite.rules.nodes import LEAF, Limits, NodeConfig
 from imsuite.xmpp.address import JID

@@ -15,7 +15,6 @@ from twisted.internet.interfaces import IDelayedCall
 from imsuite.core.feature import StreamFeature, negotiates, on
 from imsuite.core.hooks import DETACHED, RESUMED, STARTED, STOPPING, UNBOUND, Stage
 from imsuite.core.host import Host
-from imsuite.core.interfaces import IPresence
 from imsuite.core.options import ge, option
 from imsuite.core.outbox import Row
 from imsuite.core.record import Record, parse_id
@@ -264,9 +263,7 @@ class Management(StreamFeature):
         tracker.request()
         if tracker.gaps:  # nobody knows whom it has heard of
             tracker.gaps = False
-            presence = self.host.find_feature(IPresence)
-            if presence is not None and session.presence is not None:
-                self.host.spawn(presence.refresh(session))
+            restoring.refresh(self.host, session)
         restoring.forget(record := self.record(), tracker)
         if record.rows:
             self.host.store.append(record)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet.defer import Deferred
 
+from imsuite.core.interfaces import IPresence
 from imsuite.core.outbox import Place
 from imsuite.core.record import Record
+from imsuite.core.service_interfaces import IRooms
 from imsuite.core.session import Session
 from imsuite.features.xep0198_management import rows
 from imsuite.features.xep0198_management.tracker import LEAP, Tracker
@@ -177,6 +179,17 @@ async def _mark_again(feature: Management) -> None:
     host = feature.host
     if not await tried(host, rows.STARTED, host.domain):
         host.clock.callLater(AGAIN, _mark, feature)
+
+
+def refresh(host: Host, session: Session) -> None:
+    """Tell a client that came back after a crash who is there: of contacts and in rooms."""
+    presence = host.find_feature(IPresence)
+    if presence is not None and session.presence is not None:
+        host.spawn(presence.refresh(session))
+    for other in host.router.hosts.values():
+        rooms = other.find_feature(IRooms)
+        if rooms is not None:
+            other.spawn(rooms.refresh(session))
 
 
 async def _end(tracker: Tracker) -> None:

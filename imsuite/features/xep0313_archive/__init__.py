@@ -30,6 +30,7 @@ from imsuite.core.host import Host
 from imsuite.core.interfaces import IArchive, ILoaded, IRoster, ISessionState
 from imsuite.core.options import ge, le, one_of, option
 from imsuite.core.record import Body, Record
+from imsuite.core.service_interfaces import INodeArchives
 from imsuite.core.session import Session
 from imsuite.features.xep0313_archive.queries import Queries
 from imsuite.features.xep0313_archive.retention import Sweeper
@@ -246,6 +247,8 @@ class Archive(Feature):
     @answers("set", NS_MAM, "query", At.SELF)
     async def query(self, request: Passing) -> Stanza:
         """§4"""
+        if _names_node(request):
+            return await self._of_node(request)
         answer, span = await self._queries.answer(request)
         session = request.session
         there = session is not None and self.host.router.sessions.get(session.full) is session
@@ -255,13 +258,17 @@ class Archive(Feature):
         return answer
 
     @answers("get", NS_MAM, "query", At.SELF)
-    def form(self, request: Passing) -> Stanza:
+    async def form(self, request: Passing) -> Stanza:
         """§4.1.5"""
+        if _names_node(request):
+            return await self._of_node(request)
         return self._queries.form(request)
 
     @answers("get", NS_MAM, "metadata", At.SELF)
     async def metadata(self, request: Passing) -> Stanza:
         """§5"""
+        if _names_node(request):
+            return await self._of_node(request)
         return await self._queries.metadata(request, request.account.bare)
 
     @answers("get", NS_MAM, "prefs", At.SELF)
@@ -282,9 +289,26 @@ class Archive(Feature):
             self._kept.put(account, wanted)
         return result(request.stanza, preferences_element(wanted))
 
-    @answers("set", NS_MAM, "query", At.ACCOUNT | At.NOBODY)
-    @answers("get", NS_MAM, "query", At.ACCOUNT | At.NOBODY)
-    @answers("get", NS_MAM, "metadata", At.ACCOUNT | At.NOBODY)
+    @answers("set", NS_MAM, "query", At.ACCOUNT)
+    @answers("get", NS_MAM, "query", At.ACCOUNT)
+    @answers("get", NS_MAM, "metadata", At.ACCOUNT)
+    async def of_account(self, request: Passing) -> Stanza:
+        """XEP-0442: an account's nodes may be for others, its messages are not."""
+        if not _names_node(request):
+            self.of_other(request)
+        return await self._of_node(request, "forbidden")
+
+    async def _of_node(self, request: Passing, none: str = "feature-not-implemented") -> Stanza:
+        """XEP-0442 §2. none: the condition where nodes have no archives."""
+        archives = self.host.find_feature(INodeArchives)
+        if archives is None:
+            raise StanzaError(none)
+        answer: Stanza = await archives.of_account(request)
+        return answer
+
+    @answers("set", NS_MAM, "query", At.NOBODY)
+    @answers("get", NS_MAM, "query", At.NOBODY)
+    @answers("get", NS_MAM, "metadata", At.NOBODY)
     @answers("get", NS_MAM, "prefs", At.ACCOUNT | At.NOBODY)
     @answers("set", NS_MAM, "prefs", At.ACCOUNT | At.NOBODY)
     def of_other(self, request: Passing) -> Stanza:
@@ -369,6 +393,11 @@ class Archive(Feature):
     async def set_days(self, account: str, days: int | None) -> None:
         """Keep the messages of a bare JID for so many days, 0 for ever, None as the others'."""
         await self._sweeper.set_days(account, days)
+
+
+def _names_node(request: Passing) -> bool:
+    payload = request.stanza.payload
+    return payload is not None and payload.hasAttribute("node")
 
 
 def _with_id(stanza: Stanza, body: Body, account: Account) -> Stanza:
