@@ -2,8 +2,14 @@
 
 import itertools
 import json
+from contextlib import ExitStack, contextmanager
 
 from tests.people import Nbxmpp
+from tests.served import served
+
+DOMAIN = "localhost"
+PASSWORD = "wherefore-art-thou"
+NEWCOMERS = 6
 
 
 class Refused(Exception):
@@ -73,3 +79,39 @@ class Gajim(Nbxmpp):
         """Enter a room."""
         self.do("enter", room, nick, password)
         self.ears.wait(("in", room))
+
+
+class Company:
+    """People at one server. server: `Served`."""
+
+    def __init__(self, server):
+        self.server = server
+        self.everybody = ExitStack()
+        self._names = (f"newcomer{n}" for n in itertools.count())
+        self._staying = {}
+
+    def comes(self, name=None, device="laptop"):
+        """Return somebody who comes online, of whom the server knows nothing if not named."""
+        jid = f"{name or next(self._names)}@{DOMAIN}/{device}"
+        person = Gajim(self.server, jid, PASSWORD)
+        self.everybody.callback(person.close)
+        person.log_in()
+        return person
+
+    def stays(self, name):
+        """Return somebody who stays online for all tests, the same one each time."""
+        if name not in self._staying:
+            self._staying[name] = self.comes(name)
+        return self._staying[name]
+
+
+@contextmanager
+def company(folder, hosts, *names):
+    """Start a server with accounts of people; see `served`."""
+    with served(folder, hosts) as server:
+        names = *names, *(f"newcomer{n}" for n in range(NEWCOMERS))
+        given = "".join(f"{name}@{DOMAIN} {PASSWORD}\n" for name in names)
+        server.ctl("adduser", "--from", "-", given=given)
+        people = Company(server)
+        with people.everybody:
+            yield people

@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import sys
+import traceback
 
 import gi
 
@@ -148,7 +149,10 @@ class Driven:
         *lines, self.begun = (self.begun + read).split(b"\n")
         for line in lines:
             name, *words = json.loads(line)
-            getattr(self, f"do_{name}")(*words)
+            try:
+                getattr(self, f"do_{name}")(*words)
+            except Exception:  # nobody else would hear of it, and no later command would be heard
+                self.tell("ended", traceback.format_exc())
         return True
 
     def do_befriend(self, jid):

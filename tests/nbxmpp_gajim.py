@@ -12,18 +12,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # Debian's Python is isolated
 
-from nbxmpp_client import Driven  # noqa: E402
-from nbxmpp_values import plain, purged, values_made  # noqa: E402
-
-from nbxmpp.errors import StanzaError  # noqa: E402
-from nbxmpp.modules.discovery import get_disco_request, parse_disco_items  # noqa: E402
-from nbxmpp.modules.mam import _make_rsm_query  # noqa: E402
-from nbxmpp.modules.rsm import parse_rsm  # noqa: E402
-from nbxmpp.namespaces import Namespace  # noqa: E402
-from nbxmpp.protocol import JID, Iq, Message, NodeProcessed, Presence  # noqa: E402
-from nbxmpp.simplexml import Node  # noqa: E402
-from nbxmpp.structs import BookmarkData, DiscoIdentity, StanzaHandler  # noqa: E402
-from nbxmpp.task import Task  # noqa: E402
+from nbxmpp.errors import StanzaError
+from nbxmpp.modules.discovery import get_disco_request, parse_disco_items
+from nbxmpp.modules.mam import _make_rsm_query
+from nbxmpp.modules.rsm import parse_rsm
+from nbxmpp.namespaces import Namespace
+from nbxmpp.protocol import JID, Iq, Message, NodeProcessed, Presence
+from nbxmpp.simplexml import Node
+from nbxmpp.structs import BookmarkData, DiscoIdentity, StanzaHandler
+from nbxmpp.task import Task
+from nbxmpp_client import Driven
+from nbxmpp_values import plain, purged, values_made
 
 FEATURES = [
     *(Namespace.MUC, Namespace.COMMANDS, Namespace.DISCO_INFO, Namespace.PING),
@@ -275,6 +274,8 @@ class Gajim(Driven):
             self.tell("gone", *place, *codes)
         else:
             user = properties.muc_user
+            if properties.avatar_sha:
+                self.tell("picture", *place, properties.avatar_sha)
             self.tell("occupant", *place, user.affiliation.value, user.role.value)
             if properties.is_muc_self_presence and properties.is_new_room:
                 self.configure(jid.bare, self.rooms[jid.bare][1])
@@ -366,7 +367,7 @@ class Gajim(Driven):
         self.client.send_stanza(request, callback=answered)
 
     def do_submit(self, number, module, method, given, values, more):
-        """Submit the form that the last result has, without what is empty, as Gajim's dialogs do."""
+        """Submit the form of the last result without what is empty, as dialogs of Gajim do."""
         self.do_ask(number, module, method, [*given, purged(self.last, values)], more)
 
     def do_approve(self, room):

@@ -60,9 +60,7 @@ def _card(**texts):
 
 
 def _bundle(keys):
-    first, *others = (
-        {"id": number, "key": bytes.fromhex(key)} for number, key in enumerate(keys)
-    )
+    first, *others = ({"id": number, "key": bytes.fromhex(key)} for number, key in enumerate(keys))
     return OMEMOBundle(spk=first, spk_signature=b"signed", ik=b"identity", otpks=others)
 
 

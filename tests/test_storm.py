@@ -3,8 +3,8 @@
 import pytest
 
 from benchmarks.storm import crowd, keeping, mob, nodes
-from benchmarks.storm.node_words import FULL, OPEN
 from benchmarks.storm.growth import measure
+from benchmarks.storm.node_words import FULL, OPEN
 from benchmarks.storm.storm import Storm, Wrong, run
 
 STEPS = 400

@@ -160,3 +160,16 @@ def wake_nobody(host: Any) -> None:
         locks += [lock for lock, _ in host.features[word]._turns._locks.values()]
     for lock in locks:
         lock.waiting.clear()
+
+
+def bookmark(dice: random.Random) -> str:
+    """Return a request that changes bookmarks in one of two places."""
+    room = dice.choice(ROOMS)
+    chance = dice.random()
+    if chance < 0.4:
+        item = f"<item id='{room}'><conference xmlns='urn:xmpp:bookmarks:1'/></item>"
+        return f"<publish node='urn:xmpp:bookmarks:1'>{item}</publish>"
+    if chance < 0.6:
+        return f"<retract node='urn:xmpp:bookmarks:1'><item id='{room}'/></retract>"
+    storage = f"<storage xmlns='storage:bookmarks'><conference jid='{room}'/></storage>"
+    return f"<publish node='storage:bookmarks'><item id='current'>{storage}</item></publish>"

@@ -22,7 +22,6 @@ from benchmarks.storm.node_words import (
     OPEN,
     OWNER,
     PUBSUB,
-    ROOMS,
     SERVICE,
     SHARED,
     TUNE,
@@ -30,6 +29,7 @@ from benchmarks.storm.node_words import (
     Grave,
     Person,
     Tally,
+    bookmark,
     create,
     form,
     number_of,
@@ -281,19 +281,7 @@ class Storm:
 
     def _bookmark(self, person: Person) -> None:
         """Change bookmarks in one of their three places."""
-        dice = self.dice
-        room = dice.choice(ROOMS)
-        chance = dice.random()
-        if chance < 0.4:
-            item = f"<item id='{room}'><conference xmlns='urn:xmpp:bookmarks:1'/></item>"
-            self._ask(person, f"<publish node='urn:xmpp:bookmarks:1'>{item}</publish>", to=None)
-        elif chance < 0.6:
-            inner = f"<retract node='urn:xmpp:bookmarks:1'><item id='{room}'/></retract>"
-            self._ask(person, inner, to=None)
-        else:
-            storage = f"<storage xmlns='storage:bookmarks'><conference jid='{room}'/></storage>"
-            item = f"<item id='current'>{storage}</item>"
-            self._ask(person, f"<publish node='storage:bookmarks'>{item}</publish>", to=None)
+        self._ask(person, bookmark(self.dice), to=None)
 
     def _relate(self, person: Person) -> None:
         """Let somebody see one's presence, or no more; or block somebody, or no more."""

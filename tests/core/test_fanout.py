@@ -3,8 +3,10 @@
 import pytest
 
 from imsuite.core.fanout import Fan
-from imsuite.core.hooks import Passing
+from imsuite.core.feature import Feature, on
+from imsuite.core.hooks import INCOMING, Passing, Stage
 from imsuite.store.dialect import StoreFull
+from imsuite.testing.memory import MemoryServer
 from imsuite.xmpp.address import parse
 from imsuite.xmpp.stanza import Stanza
 from tests.paced import Pace
@@ -137,22 +139,25 @@ def test_who_blocks_the_sender_is_told_of(host, romeo):
     assert romeo.received == []
 
 
-def test_copy_that_breaks_something_takes_no_other_with_it(server, host, romeo, juliet):
+class Broken(Feature):
+    """Knows not what to do with what comes to Romeo."""
+
+    spec = "none"
+
+    @on(INCOMING, Stage.GUARD, kind="message")
+    def fail(self, passing):
+        if passing.account.jid.local == "romeo":
+            raise RuntimeError
+
+
+def test_copy_that_breaks_something_takes_no_other_with_it():
     """It is logged; it is no fault of its recipient, who is not told to be gone."""
-
-    class Broken(Feature):
-        """Knows not what to do with what comes to Romeo."""
-
-        @on(INCOMING, Stage.GUARD, kind="message")
-        def fail(self, passing):
-            if passing.account is romeo.session.account:
-                raise RuntimeError
-
-    gone = []
-    host.load_features([Broken], {})
-    fan = Fan(host, stanza(), failed=lambda to, why: gone.append(to))
-    for client in (romeo, juliet):
+    server, gone = MemoryServer(features=["default", Broken]), []
+    clients = [server.login(f"{name}@example.org/r") for name in ("romeo", "juliet")]
+    fan = Fan(server.host, stanza(), failed=lambda to, why: gone.append(to))
+    for client in clients:
         fan.send(client.jid.full)
-    assert len(juliet.received) == 1
+    assert len(clients[1].received) == 1
     assert gone == []
     assert len(server.failures.take()) == 1
+    server.stop()

@@ -304,3 +304,15 @@ def test_one_who_can_not_be_told_is_no_fault_of_others():
     assert len([each for each in romeo.stanzas if each.id == "publish"]) == 1
     assert len(server.failures.take()) == 4
     server.stop()
+
+
+@pytest.mark.parametrize("ns", ["urn:imsuite:none", "", EVENT, "jabber:client"])
+def test_payload_keeps_its_namespace(romeo, ns):
+    """§7.1.2: whatever it is, and wherever it is put."""
+    creates(romeo, "n")
+    subscribes(romeo, "n")
+    publishes(romeo, "n", "a", f"<e xmlns='{ns}'><k/></e>")
+    (event,) = events(romeo, "n")
+    payload = f"<item id='a'><e xmlns='{ns}'><k/></e></item>"
+    assert payload in event.raw.decode()
+    assert payload in wants(romeo, "<items node='n'/>", "get")

@@ -29,7 +29,7 @@ _MOST_RETRACTED = 100  # items in one notification
 _EVENT = f"{NS_EVENT}}}event"
 _OUT = frozenset((Affiliation.OUTCAST, Affiliation.PUBLISH_ONLY))
 _OPEN = frozenset((AccessModel.OPEN, AccessModel.AUTHORIZE))  # who subscribed may have it
-_NOWHERE = "urn:imsuite:none"  # the namespace of nothing, so that each element names its own
+_NOWHERE = "\0"  # the namespace of nothing that can come in, so that each element names its own
 _BODY = f"{NS.CLIENT}}}body"
 
 read_options: Callable[[str], Terms] = lru_cache(1024)(from_text)
