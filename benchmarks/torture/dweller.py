@@ -44,11 +44,11 @@ class View:
     nick: str | None = None
     stay: int = 0
     asked: float | None = None  # when it asked to be let in
+    knocks: int = 0  # how often it did, and has not been let in for yet
     begins: bool = False  # the history has not ended yet
     people: dict[str, tuple[str, str]] = attrs.field(factory=dict)  # affiliation, role
     caught: list[Caught] = attrs.field(factory=list)
     subject: str | None = None
-    ended: set[int] = attrs.field(factory=set)  # stays that are over
 
 
 class Dwelling(Device):
@@ -78,6 +78,7 @@ class Dwelling(Device):
 
     def _enters(self, view: View) -> str:
         view.asked, view.begins = self._now(), True
+        view.knocks += 1
         most = self.dice.choice((0, 5, 20))
         return (
             f"<presence to='{view.room}/{self.account}'><x xmlns='{NS_MUC}'>"
@@ -88,8 +89,6 @@ class Dwelling(Device):
         return asyncio.get_running_loop().time()
 
     def _out(self, view: View) -> None:
-        if view.nick is not None:
-            view.ended.add(view.stay)
         view.nick, view.asked, view.people = None, None, {}
 
     def _all_out(self) -> None:
@@ -263,8 +262,10 @@ class Dwelling(Device):
             return
         view.people[nick] = item.get("affiliation", ""), item.get("role", "")
         if "110" in codes:
-            if view.nick is None:
+            if view.nick is None or view.knocks:
                 view.stay += 1
+                view.begins = view.knocks > 0  # each time the history comes anew
+            view.knocks = max(0, view.knocks - 1)
             view.nick, view.asked = nick, None
 
 
@@ -274,6 +275,8 @@ class Dweller(Dwelling):
     def _left(self) -> None:
         super()._left()
         self._all_out()
+        for view in self.views.values():
+            view.knocks = 0
 
 
 class ManagedDweller(Dwelling, Managed):

@@ -139,6 +139,7 @@ class Registrar:
         host.forget(local)
         try:
             if account is not None:
+                account.gone = True
                 await self._end_sessions(account, spared)
                 await host.switch(hooks.ACCOUNT_DELETED).tell(account)
             await self.users.delete(local, self.tables)

@@ -24,10 +24,10 @@ class Account:
 
     jid: its bare JID; sessions: bound resources by resourcepart; kept: what each feature that
     is ILoaded keeps, by the feature's place in the host's list; temporary: it ends with its
-    last session and nothing of it is stored (XEP-0175).
+    last session and nothing of it is stored (XEP-0175); gone: it was removed.
     """
 
-    __slots__ = ("_turn", "bare", "host", "jid", "kept", "sessions", "temporary")
+    __slots__ = ("_turn", "bare", "gone", "host", "jid", "kept", "sessions", "temporary")
 
     def __init__(self, host: Host, jid: JID, kept: list[Any], temporary: bool = False) -> None:
         self.host = host
@@ -36,6 +36,7 @@ class Account:
         self.kept = kept
         self.sessions: dict[str, Session] = {}
         self.temporary = temporary
+        self.gone = False
         self._turn: DeferredLock | None = None
 
     def __repr__(self) -> str:

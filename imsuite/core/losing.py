@@ -27,6 +27,8 @@ def lost(session: Session, place: Place) -> None:
     sender = stanza.attrs.get("from")
     if sender is None or sender == session.account.bare:
         return  # a copy, or something of the archive: it is elsewhere too
+    if session.account.gone and (place.body is not None or place.record is not None):
+        return  # its sender was told that it is kept, and it went with the account
     if _MAM_RESULT in stanza.children:
         return  # of the archive of a room: whoever wants it asks again
     if stanza.kind == "message":

@@ -28,7 +28,7 @@ _NOTES = 100  # lines about one message; more are not kept of one that goes to m
 _BOTH = 32  # hexadecimal digits of a public id
 
 
-@attrs.frozen(cache_hash=True)
+@attrs.frozen(eq=False)
 class Insert:
     """A statement that adds a row to a table; many of them become one."""
 

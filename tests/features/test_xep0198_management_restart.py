@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from twisted.internet.defer import fail
 
+from imsuite.features.xep0198_management import restoring
 from imsuite.store.dialect import StoreFull
 from imsuite.testing.memory import MemoryServer, befriend
 from tests.helpers import fitting
 from tests.managed import Managed
+from tests.paced import Pace
 
 
 @pytest.fixture(params=["restart", "crash"])
@@ -289,3 +291,35 @@ def test_sessions_are_restored_though_the_disk_is_full(first, both):
     assert juliet.resumes(third).kind == "resumed"
     assert juliet.bodies == ["one"]
     third.stop()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_message_that_comes_while_the_server_stops_has_a_number_of_its_own(late):
+    """§5: it may become durable before what sessions lack is written down, or after it."""
+    server = MemoryServer()
+    juliet = Managed(server, "juliet@example.org/balcony")
+    romeo = server.login("romeo@example.org/orchard")
+    juliet.vanishes()
+    romeo.says("<message to='juliet@example.org' type='chat'><body>one</body></message>")
+    feature = server.host.features["management"]
+    (tracker,) = feature._trackers.values()
+    pace = Pace(server.store)
+    pace.held = True
+    romeo.says("<message to='juliet@example.org' type='chat'><body>two</body></message>")
+    written = [restoring.stopped(server.host, tracker)]
+    stop = server.store.transaction(restoring.write_stopped, written)
+    message = pace.take()
+    if not late:
+        message()
+    pace.step()
+    if late:
+        message()
+    pace.held = False
+    server = server.crash()
+    assert stop.called
+    juliet.resumes(server)
+    romeo = server.login("romeo@example.org/orchard")
+    romeo.says("<message to='juliet@example.org' type='chat'><body>three</body></message>")
+    juliet.reads()
+    assert juliet.bodies == ["one", "two", "three"]
+    assert server.failures.take() == []

@@ -467,7 +467,7 @@ class Management(StreamFeature):
             self._sweeping.cancel()
             self._sweeping = None
         self._catch_up()
-        await host.store.settled()
+        await restoring.calm(host, list(self._trackers.values()))
         trackers = list(self._trackers.values())
         written: list[Any] = [restoring.stopped(host, tracker) for tracker in trackers]
         await host.store.transaction(restoring.write_stopped, written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -22,6 +23,7 @@ from imsuite.store.groups import insert
 from imsuite.xmpp.address import parse
 from imsuite.xmpp.errors import StreamError
 
+ROUNDS = 100  # of waiting for what is on its way to a session
 AGAIN = 2.0  # seconds after which a write that failed is tried again
 
 if TYPE_CHECKING:
@@ -31,9 +33,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Stopped:
-    """What is to be written of a session when the server stops."""
+    """What is to be written of a session when the server stops.
+
+    until: number of the last stanza that is in it; what came later is written by itself.
+    """
 
     key: int
+    until: int
     session: tuple[Any, ...]  # values of rows.STOPPED
     pending: list[tuple[Any, ...]]  # values of rows.PENDING
 
@@ -57,25 +63,38 @@ def row(host: Host, tracker: Tracker) -> tuple[Any, ...]:
 
 
 def stopped(host: Host, tracker: Tracker) -> Stopped:
-    """Return what is to be written of a session; everything before is durable."""
+    """Return what is to be written of a session."""
     session = tracker.session
     outbox = session.make_outbox()
     outbox.number()
     state = rows.freeze(host, session)
-    places = [*tracker.unacked, *outbox]
+    # what came at the last moment and is not durable writes its own rows, if it becomes so
+    waiting = list(takewhile(lambda place: place.ready, outbox))
+    places = [*tracker.unacked, *waiting]
     # what is unknown since a crash stays so until the client has come back
-    sent = -1 if tracker.gaps else tracker.sent + len(outbox)
+    until = tracker.sent + len(waiting)
+    sent = -1 if tracker.gaps else until
     return Stopped(
         tracker.key,
+        until,
         (tracker.acked, sent, tracker.taken, state, tracker.key),
         [rows.pending(tracker.key, place)[1] for place in places],
     )
 
 
+async def calm(host: Host, trackers: Iterable[Tracker]) -> None:
+    """Wait until all that comes to sessions is durable, if there is an end of it."""
+    sessions = [tracker.session for tracker in trackers]
+    for _ in range(ROUNDS):
+        await host.store.settled()
+        if all(place.ready for session in sessions for place in session.make_outbox()):
+            return
+
+
 def write_stopped(cursor: Any, written: Iterable[Stopped]) -> None:
     """Write it; blocks."""
     for each in written:
-        cursor.execute(rows.FORGET_ALL, (each.key,))
+        cursor.execute(rows.FORGET, (each.key, each.until))
         cursor.execute(rows.STOPPED, each.session)
         insert(cursor, rows.PENDING, each.pending)
 
@@ -224,7 +243,8 @@ async def _restored(
         host.log.error("{session}: {gone} stanzas for it are gone", session=jid.full, gone=gone)
     # without one of them the client would count less than the server
     # without the mark a crash would look like an end in order: then nothing is certain
-    tracker.gaps = stored.sent < 0 or gone > 0 or not marked
+    # a message that came while the server stopped has a row above what was counted then
+    tracker.gaps = last > stored.sent or gone > 0 or not marked
     tracker.sent = last + LEAP if tracker.gaps else stored.sent
     tracker.restore(places)
     session.make_outbox().tracker = tracker
