@@ -25,7 +25,8 @@ MOMENTS = ("time", "time", "said", "acknowledged", "heard")
 FAULT = re.compile(r".*(?:Traceback|Unhandled|#error\]|#critical\]).*")
 EXPECTED = re.compile(
     "no room left on the disk|messages wait for the database|messages are refused: the store is "
-    "closed|(?:nobody can log in|localhost|logins are not stored): postgresql://"
+    "closed|error ignored terminating <psycopg|"
+    "(?:nobody can log in|localhost|logins are not stored): postgresql://"
 )
 
 

@@ -149,3 +149,15 @@ def test_who_was_thrown_out_is_forgotten_with_its_session():
     server.settle()
     assert now(server.store.query(query)) == []
     stop(server)
+
+
+def test_presence_in_rooms_is_not_written_for_each_session():
+    """Else somebody who enters a large room would cost as many rows as there are people."""
+    server, romeo, juliet = meeting()
+    juliet.says(LEAVE.format("Juliet"))
+    romeo.answers = False
+    romeo.vanishes()
+    juliet.says(ENTER.format("Juliet"))
+    server.settle()
+    assert now(server.store.query("SELECT raw FROM pending")) == []
+    stop(server)

@@ -193,7 +193,13 @@ class Tracker:
                 place.record.note("XEP-0198 §4: acknowledged by the client", self.session.full)
 
     def rows(self, place: Place) -> list[Row]:
-        """Return the row of a message to this session; it has its number."""
+        """Return the row of a message to this session; it has its number.
+
+        Who is available needs none, also where it waited for a room: after a crash it is told anew.
+        """
+        stanza = place.stanza
+        if stanza.kind == "presence" and stanza.type in (None, "unavailable"):
+            return []
         if not self.key or not place.number:
             return []
         self.rowed = place.number
