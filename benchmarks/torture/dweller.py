@@ -21,6 +21,7 @@ from benchmarks.torture.stream import NS_CLIENT, Place, Stream, shown, tag
 
 NS_MUC = "http://jabber.org/protocol/muc"
 NS_USER = f"{NS_MUC}#user"
+NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 SUBJECT = tag(NS_CLIENT, "subject")
 PATIENCE = 4.0  # seconds with a link until it asks once more to be let in
 
@@ -169,7 +170,8 @@ class Dwelling(Device):
         super()._take_iq(iq)
 
     def _refused(self, order: Order, error: Element) -> None:
-        self.ledger.fail(order)
+        full = error.find(f".//{tag(NS_STANZAS, 'resource-constraint')}") is not None
+        self.ledger.fail(order, full)
         expected = order.name[0] in ("node", "role") or self.ledger.faults.keys() & {
             "full",
             "postgres",
@@ -232,10 +234,7 @@ class Dwelling(Device):
             return
         self._settle(said)
         self.ledger.refuse(said)
-        if (
-            message.find(f".//{tag('urn:ietf:params:xml:ns:xmpp-stanzas', 'not-acceptable')}")
-            is not None
-        ):
+        if message.find(f".//{tag(NS_STANZAS, 'not-acceptable')}") is not None:
             self._out(self.views[said.to])  # so it is not in (§7.4)
 
     def _take_presence(self, presence: Element) -> None:

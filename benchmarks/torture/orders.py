@@ -55,8 +55,10 @@ class Orders(Ledger):
         self.moment("said")
         return given
 
-    def fail(self, order: Order) -> None:
-        """Note that an error came back."""
+    def fail(self, order: Order, full: bool = False) -> None:
+        """Note that an error came back. full: the store could not do it."""
+        if full and order.sent_again and order.state is State.ACKED:
+            order.state = State.DOUBT  # one before it may have been done once more, and it not
         if order.state in (State.WAITING, State.DOUBT):
             order.state = State.DOUBT if order.sent_again else State.REFUSED
 

@@ -24,11 +24,12 @@ def judge_rooms(
         _judge_archive(verdict, room, facts.archive)
         _judge_standing(verdict, ledger, room, facts)
     counts = {room: Counter(e.key for e in facts.archive) for room, facts in rooms.items()}
+    everybody = list(dwellers)
+    # who may have been outside got an error, which a crash may have taken along
+    steady = {it.diary.device for it in everybody if it.diary.steady and not it.roams}
     for said in ledger.said.values():
         if said.to in counts:
-            steady = ledger.diaries[said.device].steady
-            _judge_said(verdict, said, counts[said.to][said.key], steady)
-    everybody = list(dwellers)
+            _judge_said(verdict, said, counts[said.to][said.key], said.device in steady)
     for dweller in everybody:
         for view in dweller.views.values():
             _judge_heard(verdict, dweller, view, rooms[view.room].archive)

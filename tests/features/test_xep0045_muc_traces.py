@@ -161,3 +161,15 @@ def test_presence_in_rooms_is_not_written_for_each_session():
     server.settle()
     assert now(server.store.query("SELECT raw FROM pending")) == []
     stop(server)
+
+
+def test_the_subject_is_told_after_a_crash():
+    """§7.2.15: who had just entered may not have heard it."""
+    server, romeo, juliet = meeting()
+    romeo.says(f"<message type='groupchat' to='{COVEN}'><subject>Roses</subject></message>")
+    juliet.reads()
+    juliet.got.clear()
+    server = server.crash()
+    juliet.resumes(server)
+    assert any("<subject>Roses</subject>" in text for text in juliet.got)
+    stop(server)

@@ -16,6 +16,7 @@ from imsuite.core.fanout import Fan
 from imsuite.core.record import Record
 from imsuite.core.session import Session
 from imsuite.features.xep0045_muc import storage
+from imsuite.features.xep0045_muc.history import subject_of
 from imsuite.features.xep0045_muc.room import Occupant, Room
 from imsuite.features.xep0045_muc.telling import (
     GONE,
@@ -129,6 +130,9 @@ class Traces:
             if other is not occupant and is_shown(other):
                 tell_one(other, client, occupant.knows_all)
         tell_all(occupant, shown(occupant, occupant.main), own=(jid,), others=False)
+        fan = Fan(room.host, subject_of(room))  # it may have entered just before
+        fan.send(jid, client.written)
+        finish(room, fan)
 
     def _tell_gone(self, room: Room, nick: str, jid: str, *, own: bool = False) -> None:
         """Tell somebody that a nickname is nobody's; own: that it is in no more itself."""
