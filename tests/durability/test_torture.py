@@ -64,4 +64,7 @@ def test_rooms_and_nodes_outlive_kill_9(suffer):
 def test_what_a_room_or_a_node_did_not_sync_is_noticed(suffer):
     """Were reflected messages and answered requests not on disk, these tests would tell."""
     verdict = suffer(8, "cut", disk=True, lies=True, parts=SOCIETY)
-    assert verdict.figures["lost"] > 0, str(verdict)
+    # where not even the room is there any more, nobody can count what was said in it
+    no_room = "can not be looked at" in str(verdict) and "item-not-found" in str(verdict)
+    assert verdict.figures["lost"] > 0 or no_room, str(verdict)
+    assert not verdict.good
