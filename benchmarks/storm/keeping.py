@@ -50,6 +50,14 @@ class FullStore(LateStore):
         super().__init__(store, dice)
         self.refused: set[int] = set()
         self._full = full
+        self._refuse = self._groups._refuse
+        self._groups._refuse = self._note  # type: ignore[method-assign]
+
+    def _note(self, group: list[Record], why: Exception) -> None:
+        """Remember whom the store refuses: also what had only been gathered by then."""
+        ids = [record.stanza.id or "" for record in group if record.stanza is not None]
+        self.refused.update(int(id[1:]) for id in ids if id.startswith("n"))
+        self._refuse(group, why)
 
     def forget(self) -> None:
         """Drop what is under way: nobody is left who waits for it."""
@@ -59,11 +67,8 @@ class FullStore(LateStore):
 
     def run(self, function: Any, *args: object) -> Deferred[Any]:
         """As the store's, later, or not."""
-        group: list[Record] = list(self._groups._writing or ())
         if function is not commit or self.prompt or self._dice.random() >= self._full:
             return super().run(function, *args)
-        ids = [record.stanza.id or "" for record in group if record.stanza is not None]
-        self.refused.update(int(id[1:]) for id in ids if id.startswith("n"))
         return self._begin(self._writes, lambda: fail(StoreFull("the disk is full")))
 
 
