@@ -109,16 +109,25 @@ class Inspector(Reader):
     # nodes
 
     async def node(self, service: str, node: str) -> NodeFacts:
-        """Return all items of a node, page by page. Raises Gone or Wrong."""
+        """Return all items of a node, page by page. Raises Gone or Wrong.
+
+        A node that is not there has none: maybe nobody has published on it yet. If somebody has,
+        the verdict is that these items are lost.
+        """
         facts, after = NodeFacts(), ""
         while True:
             then = f"<after>{after}</after>" if after else ""
-            found = await self._iq(
-                "get",
-                service,
-                f"<pubsub xmlns='{NS_PUBSUB}'><items node={quoteattr(node)}/>"
-                f"<set xmlns='{NS_RSM}'><max>50</max>{then}</set></pubsub>",
-            )
+            try:
+                found = await self._iq(
+                    "get",
+                    service,
+                    f"<pubsub xmlns='{NS_PUBSUB}'><items node={quoteattr(node)}/>"
+                    f"<set xmlns='{NS_RSM}'><max>50</max>{then}</set></pubsub>",
+                )
+            except Wrong as why:
+                if "item-not-found" in str(why) and not after:
+                    return facts
+                raise
             items = list(found.iter(tag(NS_PUBSUB, "item")))
             for item in items:
                 id = item.get("id", "")
